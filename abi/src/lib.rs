@@ -1,0 +1,34 @@
+//! What both sides of a canonical-ABI call agree on, and everything that a console, a kernel and a tool must
+//! call by the same name.
+//!
+//! This crate is pure: no operating system, no threads, no `unsafe`. It must never know how a call is carried.
+//!
+//! - [`types`]: value, function and resource types after linking
+//! - [`layout`]: size, alignment and offsets in linear memory
+//! - [`flat`]: flattening into core values
+//! - [`value`]: component values as data
+//! - [`wave`]: values as text
+//! - [`text`]: strings in the three encodings
+//! - [`handle`]: the table of a process's handles
+//! - [`side`]: what the canonical ABI needs from one side of a call
+//! - [`plan`]: what one call does, decided once when it is linked
+//! - [`run`]: the interpreter: lifts and lowers values by their types
+//! - [`typed`]: Rust types that cross the boundary without a [`value::Value`] in between
+//! - [`id`], [`state`], [`fault`]: names for what runs and how it ends
+//! - [`limits`]: every bound of the canonical ABI
+
+pub mod fault;
+pub mod flat;
+pub mod handle;
+pub mod id;
+pub mod layout;
+pub mod limits;
+pub mod plan;
+pub mod run;
+pub mod side;
+pub mod state;
+pub mod text;
+pub mod typed;
+pub mod types;
+pub mod value;
+pub mod wave;

@@ -1,0 +1,14 @@
+//! Every bound of the canonical ABI, in one place.
+
+/// More parameters than this, flattened, are passed in memory (CanonicalABI.md, "Flattening").
+pub const MAX_FLAT_PARAMS: usize = 16;
+/// More results than this, flattened, are returned in memory.
+pub const MAX_FLAT_RESULTS: usize = 1;
+/// A string's bytes, in the encoding it has in memory.
+pub const MAX_STRING_BYTES: u32 = (1 << 28) - 1;
+/// A list's bytes in memory.
+pub const MAX_LIST_BYTES: u32 = (1 << 28) - 1;
+/// Entries of a handle table; index 0 is reserved.
+pub const MAX_HANDLES: u32 = (1 << 28) - 1;
+/// Nested handle-scope depth of one domain: every call that lends opens one.
+pub const MAX_SCOPES: usize = 1 << 16;

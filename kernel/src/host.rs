@@ -1,0 +1,71 @@
+//! Functions and resources that the host gives to guests.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use abi::fault::Trap;
+use abi::id::ProcessId;
+use abi::side::Side;
+use abi::types::{FuncType, ResourceType};
+
+use crate::jit::library::Library;
+
+/// What a host function sees of the call it serves: the caller as a [`Side`], the core values, the host's own state.
+pub trait HostCall: Side {
+    /// The core parameters as the guest passed them, 64 bits each; results are written from index 0.
+    ///
+    /// Longer than both. `f32` is in the low half. Where parameters or results cross in memory
+    /// ([`abi::plan::Passing`]), the value is a pointer; a result pointer is the last parameter.
+    fn core(&mut self) -> &mut [u64];
+
+    /// The component-level type of the function as the guest imports it, its resource types resolved.
+    fn func_type(&self) -> Arc<FuncType>;
+
+    /// Who calls.
+    fn process(&self) -> ProcessId;
+
+    /// The state that the launcher gave to this tree.
+    fn state(&mut self) -> &mut (dyn Any + Send);
+}
+
+/// A function that the host implements.
+pub trait HostFunc: Send + Sync {
+    /// Its type if it is fixed; linking refuses an import of another type. `None` takes whatever is imported.
+    fn ty(&self) -> Option<&FuncType>;
+
+    /// Serves one call.
+    ///
+    /// # Errors
+    /// A trap ends the guest's call; [`Trap::Exit`] ends the tree without blame.
+    fn call(&self, call: &mut dyn HostCall) -> Result<(), Trap>;
+}
+
+/// A resource type that the host implements.
+#[derive(Clone)]
+pub struct HostResource {
+    /// Its number, [`ResourceType::host`].
+    pub ty: ResourceType,
+    /// Called with the state of the tree and the representation when a guest drops its own handle.
+    pub drop: Option<Arc<dyn Fn(&mut (dyn Any + Send), u32) -> Result<(), Trap> + Send + Sync>>,
+}
+
+/// One thing that the host offers by name.
+#[derive(Clone)]
+pub enum Import {
+    /// A function.
+    Func(Arc<dyn HostFunc>),
+    /// An instance: more names.
+    Instance(Imports),
+    /// A resource type.
+    Resource(HostResource),
+    /// A core module.
+    Module(Arc<Library>),
+}
+
+/// What the host offers, by import name.
+#[derive(Clone, Default)]
+pub struct Imports {
+    /// The names, as written in a component's imports.
+    pub names: BTreeMap<String, Import>,
+}

@@ -1,0 +1,1 @@
+//! Every bound of the kernel, in one place.
