@@ -1,0 +1,74 @@
+//! What the functions are that the adapter compiler makes.
+
+use abi::flat::CoreType;
+use abi::plan::Plan;
+use abi::types::ResourceType;
+
+/// One function for the adapter compiler. Each is a core function of the caller's core signature, with the `VmDomain`
+/// as its context.
+#[derive(Clone, Debug)]
+pub enum AdapterSpec {
+    /// A call between two processes of the domain.
+    Call {
+        /// What the call does.
+        plan: Plan,
+        /// The edge, for backtraces: `caller → callee  instance#function`.
+        name: String,
+    },
+    /// A call to the host.
+    Host {
+        /// Core parameters as the guest passes them.
+        params: Vec<CoreType>,
+        /// Core results as the guest gets them.
+        results: Vec<CoreType>,
+        /// Number of the host import in the linked tree.
+        import: u32,
+        /// The calling process.
+        process: u32,
+        /// The edge, for backtraces.
+        name: String,
+    },
+    /// `resource.new`, as `process` calls it.
+    ResourceNew {
+        /// The calling process.
+        process: u32,
+        /// The resource type.
+        ty: ResourceType,
+    },
+    /// `resource.rep`, as `process` calls it.
+    ResourceRep {
+        /// The calling process.
+        process: u32,
+        /// The resource type.
+        ty: ResourceType,
+    },
+    /// `resource.drop`, as `process` calls it.
+    ResourceDrop {
+        /// The calling process.
+        process: u32,
+        /// The resource type.
+        ty: ResourceType,
+    },
+    /// A function that may be linked but not called.
+    Refuse {
+        /// Core parameters as the guest passes them.
+        params: Vec<CoreType>,
+        /// Core results as the guest gets them.
+        results: Vec<CoreType>,
+        /// Why a call is a fault.
+        reason: Refusal,
+        /// The calling process.
+        process: u32,
+        /// The edge, for backtraces.
+        name: String,
+    },
+}
+
+/// Why a function may be linked but not called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Caller and callee are the same process, or one is inside the other: `cannot enter component instance`.
+    Reentrance,
+    /// The text of a [`abi::fault::Trap::Host`]: a missing import, or something that is not supported.
+    Message(String),
+}
