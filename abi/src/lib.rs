@@ -4,6 +4,7 @@
 //! This crate is pure: no operating system, no threads, no `unsafe`. It must never know how a call is carried.
 //!
 //! - [`types`]: value, function and resource types after linking
+//! - [`spell`]: types as WIT text
 //! - [`layout`]: size, alignment and offsets in linear memory
 //! - [`flat`]: flattening into core values
 //! - [`value`]: component values as data
@@ -26,6 +27,7 @@ pub mod limits;
 pub mod plan;
 pub mod run;
 pub mod side;
+pub mod spell;
 pub mod state;
 pub mod text;
 pub mod typed;
