@@ -1,1 +1,35 @@
 //! Every bound of the kernel, in one place.
+
+/// Address space for all machine code of the OS process, bytes.
+pub const CODE_ARENA_BYTES: usize = 1 << 30;
+/// What a 32-bit index can reach, bytes.
+pub const MEMORY32_BYTES: usize = 1 << 32;
+/// Unmapped bytes behind every linear memory. Compiled code leaves out a bounds check where the constant offset
+/// plus the access size is at most this.
+pub const MEMORY_GUARD_BYTES: usize = 32 << 20;
+/// The most that a memory with 64-bit indices can hold, bytes: it grows inside one reservation.
+pub const MEMORY64_BYTES: usize = 16 << 30;
+/// Unused memory reservations kept mapped for the next memory.
+pub const POOLED_MEMORIES: usize = 64;
+/// Stack that guest code may use, bytes.
+pub const GUEST_STACK_BYTES: usize = 1 << 20;
+/// Stack below the guest's limit, for the host functions that it calls, bytes.
+pub const HOST_HEADROOM_BYTES: usize = 256 << 10;
+/// Unmapped bytes below every stack.
+pub const STACK_GUARD_BYTES: usize = 64 << 10;
+/// Unused guest stacks that one OS thread keeps for itself.
+pub const POOLED_STACKS_PER_THREAD: usize = 4;
+/// Unused guest stacks kept for all OS threads together.
+pub const POOLED_STACKS: usize = 64;
+/// The stack that signal handlers run on, bytes.
+pub const SIGNAL_STACK_BYTES: usize = 64 << 10;
+/// Frames of a backtrace that a fault keeps, from the innermost outwards.
+pub const FAULT_FRAMES: usize = 64;
+/// Elements of one table.
+pub const TABLE_ELEMENTS: u64 = 10_000_000;
+/// Core exceptions alive in one domain.
+pub const EXCEPTIONS: usize = 1 << 20;
+/// Exceptions made since the last collection before another is tried.
+pub const EXCEPTIONS_BETWEEN_COLLECTIONS: usize = 1 << 12;
+/// Bytes of one exception's payload.
+pub const EXCEPTION_BYTES: u32 = 16 << 10;

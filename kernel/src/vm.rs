@@ -88,6 +88,37 @@ pub struct VmTag {
     pub sig: u32,
 }
 
+/// A core function that the host implements: the context (first parameter) of an exit trampoline.
+///
+/// The trampoline stores its frame pointer in the domain's [`domain::EXIT_FP`], spills its parameters to 16-byte
+/// slots, calls `call(self, slots)`, and takes its results from the slots, or executes a trap with the code
+/// [`crate::jit::trapcode::PENDING`] if the status is not 0.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct VmHostCore {
+    /// The `VmDomain` of the caller.
+    pub domain: *mut u8,
+    /// Parameters in, results out, each 16 bytes from index 0 on; returns a status as a built-in does.
+    pub call: unsafe extern "C" fn(host: *mut VmHostCore, values: *mut u128) -> u32,
+}
+
+/// Offsets of a [`VmHostCore`].
+pub mod host_core {
+    /// `*VmDomain`
+    pub const DOMAIN: i32 = 0;
+    /// The function to call.
+    pub const CALL: i32 = 8;
+}
+
+/// Offsets from the address of a core exception (the word of an `exnref`), which is the address of its payload: the
+/// values of its tag's parameters, each 16 bytes.
+pub mod exception {
+    /// `*VmTag`
+    pub const TAG: i32 = -16;
+    /// Bytes of one value of the payload.
+    pub const VALUE_BYTES: u32 = 16;
+}
+
 /// Offsets of the fixed part of a `VmCtx`.
 pub mod ctx {
     /// `*VmDomain`

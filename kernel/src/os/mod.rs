@@ -1,1 +1,7 @@
-//! (being written)
+//! The operating system: what the rest of the kernel needs of it beyond memory maps.
+//!
+//! Nothing here knows of guests.
+//!
+//! - [`page`]: the size of a page
+
+pub mod page;
