@@ -3,6 +3,8 @@
 //! A guest's pointer is an allegation until [`Side::memory`] has been indexed with a checked range.
 
 use crate::fault::Trap;
+use crate::layout::Layout;
+use crate::limits::MAX_LIST_BYTES;
 use crate::types::ResourceType;
 
 /// How a side keeps its strings (canonical option `string-encoding`).
@@ -62,4 +64,112 @@ pub trait Side {
     /// # Errors
     /// The table is full.
     fn lower_borrow(&mut self, ty: ResourceType, rep: u32) -> Result<u32, Trap>;
+}
+
+impl<'s> dyn Side + 's {
+    /// Calls `realloc` and checks what it returns (CanonicalABI.md, `reallocate` and its callers).
+    ///
+    /// # Errors
+    /// Those of [`Side::realloc`], or a region that is misaligned or out of bounds.
+    pub fn allocate(&mut self, old: u32, old_bytes: u32, align: u32, new_bytes: u32) -> Result<u32, Trap> {
+        let pointer = self.realloc(old, old_bytes, align, new_bytes)?;
+        if !pointer.is_multiple_of(align) {
+            return Err(Trap::ReallocUnaligned { pointer: u64::from(pointer), align });
+        }
+        let memory = self.memory().len() as u64;
+        if u64::from(pointer) + u64::from(new_bytes) > memory {
+            return Err(Trap::ReallocOutOfBounds {
+                pointer: u64::from(pointer),
+                bytes: u64::from(new_bytes),
+                memory,
+            });
+        }
+        Ok(pointer)
+    }
+
+    /// Checks a pointer to `what` that the guest gave: aligned, and `bytes` from it in bounds.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check(&self, what: &'static str, pointer: u32, layout: Layout) -> Result<(), Trap> {
+        if !pointer.is_multiple_of(layout.align) {
+            return Err(Trap::UnalignedPointer { what, pointer: u64::from(pointer), align: layout.align });
+        }
+        self.bytes(what, pointer, layout.size).map(|_| ())
+    }
+
+    /// Checks what a guest says of a list with elements of this layout.
+    ///
+    /// # Errors
+    /// Longer than 2^28−1 bytes, misaligned or out of bounds.
+    pub fn check_list(&self, pointer: u32, count: u32, element: Layout) -> Result<(), Trap> {
+        let bytes = u64::from(count) * u64::from(element.size);
+        if bytes > u64::from(MAX_LIST_BYTES) {
+            return Err(Trap::ListTooLong { bytes, limit: u64::from(MAX_LIST_BYTES) });
+        }
+        if !pointer.is_multiple_of(element.align) {
+            return Err(Trap::UnalignedPointer {
+                what: "list",
+                pointer: u64::from(pointer),
+                align: element.align,
+            });
+        }
+        let memory = self.memory().len() as u64;
+        if u64::from(pointer) + bytes > memory {
+            return Err(Trap::ListOutOfBounds { pointer: u64::from(pointer), bytes, memory });
+        }
+        Ok(())
+    }
+
+    /// The `bytes` bytes at `pointer`; `what` is for the error.
+    ///
+    /// # Errors
+    /// Out of bounds.
+    pub fn bytes(&self, what: &'static str, pointer: u32, bytes: u32) -> Result<&[u8], Trap> {
+        let memory = self.memory();
+        let start = pointer as usize;
+        memory
+            .get(start..start.saturating_add(bytes as usize))
+            .ok_or_else(|| outside(what, pointer, bytes, memory.len()))
+    }
+
+    /// The same, to write.
+    ///
+    /// # Errors
+    /// Out of bounds.
+    pub fn region(&mut self, pointer: u32, bytes: u32) -> Result<&mut [u8], Trap> {
+        let memory = self.memory_mut();
+        let (start, len) = (pointer as usize, memory.len());
+        memory
+            .get_mut(start..start.saturating_add(bytes as usize))
+            .ok_or_else(|| outside("store", pointer, bytes, len))
+    }
+
+    /// Reads `N` bytes.
+    ///
+    /// # Errors
+    /// Out of bounds.
+    pub fn read<const N: usize>(&self, pointer: u32) -> Result<[u8; N], Trap> {
+        let start = pointer as usize;
+        let bytes = self.memory().get(start..).and_then(|bytes| bytes.first_chunk());
+        bytes.copied().ok_or_else(|| outside("load", pointer, N as u32, self.memory().len()))
+    }
+
+    /// Writes `N` bytes.
+    ///
+    /// # Errors
+    /// Out of bounds.
+    pub fn write<const N: usize>(&mut self, pointer: u32, value: [u8; N]) -> Result<(), Trap> {
+        self.region(pointer, N as u32)?.copy_from_slice(&value);
+        Ok(())
+    }
+}
+
+fn outside(what: &'static str, pointer: u32, bytes: u32, memory: usize) -> Trap {
+    Trap::PointerOutOfBounds {
+        what,
+        pointer: u64::from(pointer),
+        bytes: u64::from(bytes),
+        memory: memory as u64,
+    }
 }
