@@ -11,9 +11,10 @@
 //! - [`wave`]: values as text
 //! - [`text`]: strings in the three encodings
 //! - [`handle`]: the table of a process's handles
+//! - [`scope`]: what a call lent and borrowed
 //! - [`side`]: what the canonical ABI needs from one side of a call
 //! - [`plan`]: what one call does, decided once when it is linked
-//! - [`run`]: the interpreter: lifts and lowers values by their types
+//! - [`run`]: the interpreter, made of `lift` and `lower`
 //! - [`typed`]: Rust types that cross the boundary without a [`value::Value`] in between
 //! - [`id`], [`state`], [`fault`]: names for what runs and how it ends
 //! - [`limits`]: every bound of the canonical ABI
@@ -23,9 +24,12 @@ pub mod flat;
 pub mod handle;
 pub mod id;
 pub mod layout;
+mod lift;
 pub mod limits;
+mod lower;
 pub mod plan;
 pub mod run;
+pub mod scope;
 pub mod side;
 pub mod spell;
 pub mod state;

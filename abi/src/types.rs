@@ -109,6 +109,41 @@ pub struct FuncType {
 }
 
 impl ValType {
+    /// What kind of type it is, for messages: as in WIT, without what it is made of.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            ValType::Bool => "bool",
+            ValType::S8 => "s8",
+            ValType::U8 => "u8",
+            ValType::S16 => "s16",
+            ValType::U16 => "u16",
+            ValType::S32 => "s32",
+            ValType::U32 => "u32",
+            ValType::S64 => "s64",
+            ValType::U64 => "u64",
+            ValType::F32 => "f32",
+            ValType::F64 => "f64",
+            ValType::Char => "char",
+            ValType::String => "string",
+            ValType::ErrorContext => "error-context",
+            ValType::List(_) => "list",
+            ValType::FixedList(..) => "fixed-length list",
+            ValType::Map(_) => "map",
+            ValType::Record(_) => "record",
+            ValType::Tuple(_) => "tuple",
+            ValType::Variant(_) => "variant",
+            ValType::Enum(_) => "enum",
+            ValType::Option(_) => "option",
+            ValType::Result(_) => "result",
+            ValType::Flags(_) => "flags",
+            ValType::Own(_) => "own",
+            ValType::Borrow(_) => "borrow",
+            ValType::Stream(_) => "stream",
+            ValType::Future(_) => "future",
+        }
+    }
+
     /// The payload types of a variant-like type (`variant`, `enum`, `option`, `result`), one per case in
     /// discriminant order; `None` for every other type.
     #[must_use]
@@ -159,7 +194,9 @@ impl ValType {
             ValType::Map(entry) => entry.0.any(test) || entry.1.any(test),
             ValType::Record(fields) => fields.iter().any(|field| field.ty.any(test)),
             ValType::Tuple(types) => types.iter().any(|ty| ty.any(test)),
-            ValType::Variant(cases) => cases.iter().filter_map(|case| case.ty.as_ref()).any(|ty| ty.any(test)),
+            ValType::Variant(cases) => {
+                cases.iter().filter_map(|case| case.ty.as_ref()).any(|ty| ty.any(test))
+            }
             ValType::Result(result) => [&result.ok, &result.err].into_iter().flatten().any(|ty| ty.any(test)),
             _ => false,
         }

@@ -2,7 +2,7 @@
 //!
 //! A value alone does not know its labels: read it beside its [`crate::types::ValType`].
 
-use crate::types::ResourceType;
+use crate::types::{ResourceType, ValType};
 
 /// A component value. Records, tuples and flags are positional; cases are discriminants.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,4 +64,74 @@ pub struct Resource {
     pub ty: ResourceType,
     /// The representation that `resource.new` was given.
     pub rep: u32,
+}
+
+impl Value {
+    /// Whether it is a value of this type.
+    #[must_use]
+    pub fn is(&self, ty: &ValType) -> bool {
+        let payload = |ty: Option<&ValType>, value: &Option<Box<Value>>| match (ty, value) {
+            (Some(ty), Some(value)) => value.is(ty),
+            (ty, value) => ty.is_none() && value.is_none(),
+        };
+        match (ty, self) {
+            (ValType::List(ty), Value::List(elems)) => elems.iter().all(|elem| elem.is(ty)),
+            (ValType::FixedList(ty, count), Value::List(elems)) => {
+                elems.len() == *count as usize && elems.iter().all(|elem| elem.is(ty))
+            }
+            (ValType::Map(ty), Value::Map(entries)) => {
+                entries.iter().all(|(key, value)| key.is(&ty.0) && value.is(&ty.1))
+            }
+            (ValType::Record(fields), Value::Record(values)) => {
+                fields.len() == values.len()
+                    && fields.iter().zip(values).all(|(field, value)| value.is(&field.ty))
+            }
+            (ValType::Tuple(types), Value::Tuple(values)) => {
+                types.len() == values.len() && types.iter().zip(values).all(|(ty, value)| value.is(ty))
+            }
+            (ValType::Variant(cases), Value::Variant(case, value)) => {
+                cases.get(*case as usize).is_some_and(|case| payload(case.ty.as_ref(), value))
+            }
+            (ValType::Enum(labels), Value::Enum(case)) => (*case as usize) < labels.len(),
+            (ValType::Option(ty), Value::Option(Some(value))) => value.is(ty),
+            (ValType::Result(ty), Value::Result(Ok(value))) => payload(ty.ok.as_ref(), value),
+            (ValType::Result(ty), Value::Result(Err(value))) => payload(ty.err.as_ref(), value),
+            (ValType::Own(ty), Value::Own(resource)) | (ValType::Borrow(ty), Value::Borrow(resource)) => {
+                resource.ty == *ty
+            }
+            (ValType::FixedList(..), _) => false,
+            _ => ty.name() == self.name(),
+        }
+    }
+
+    /// What kind of value it is, for messages: as in WIT, without labels.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Value::Bool(_) => "bool",
+            Value::S8(_) => "s8",
+            Value::U8(_) => "u8",
+            Value::S16(_) => "s16",
+            Value::U16(_) => "u16",
+            Value::S32(_) => "s32",
+            Value::U32(_) => "u32",
+            Value::S64(_) => "s64",
+            Value::U64(_) => "u64",
+            Value::F32(_) => "f32",
+            Value::F64(_) => "f64",
+            Value::Char(_) => "char",
+            Value::String(_) => "string",
+            Value::List(_) => "list",
+            Value::Map(_) => "map",
+            Value::Record(_) => "record",
+            Value::Tuple(_) => "tuple",
+            Value::Variant(..) => "variant",
+            Value::Enum(_) => "enum",
+            Value::Option(_) => "option",
+            Value::Result(_) => "result",
+            Value::Flags(_) => "flags",
+            Value::Own(_) => "own",
+            Value::Borrow(_) => "borrow",
+        }
+    }
 }
