@@ -1,1 +1,14 @@
-//! (being written)
+//! The processor: entering guest code, leaving it when it faults, and what a signal handler sees of it.
+//!
+//! Everything here is one processor's. Another one is another file with the same names.
+//!
+//! - [`x86_64`]: `enter`, `throw`, the registers of an interrupted thread
+
+#[cfg(target_arch = "x86_64")]
+pub mod x86_64;
+
+#[cfg(target_arch = "x86_64")]
+pub use x86_64::{Entry, FindHandler, Interrupted, Landing, Resume, enter, throw};
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+compile_error!("atoll runs on Linux on x86-64; another platform needs its own file in kernel/src/arch");

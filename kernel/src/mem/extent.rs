@@ -74,9 +74,9 @@ impl Extent {
             return Ok(());
         }
         if self.image.is_some() {
-            // SAFETY: the extent is between two users: nobody relies on its pages. The accessible part ends at 0
-            // before it is cleared, so that an error leaves nothing that is believed accessible.
+            // It ends at 0 before it is cleared, so that an error leaves nothing that is believed accessible.
             let cleared = std::mem::take(&mut self.accessible);
+            // SAFETY: the extent is between two users: nobody relies on its pages.
             unsafe { self.reservation.clear(0..cleared)? };
             self.image = None;
         }

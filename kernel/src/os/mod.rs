@@ -3,5 +3,7 @@
 //! Nothing here knows of guests.
 //!
 //! - [`page`]: the size of a page
+//! - [`signals`]: signal handlers
 
 pub mod page;
+pub mod signals;

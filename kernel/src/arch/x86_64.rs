@@ -1,0 +1,206 @@
+//! x86-64, System V.
+//!
+//! The stack while guest code runs:
+//!
+//! ```text
+//! higher   … Rust: Domain::call …
+//!          return address into Rust
+//!          rbp of Rust               ← enter_fp
+//!          rbx r12 r13 r14 r15, pad  ← landing_sp
+//!          return address into `enter`
+//!          entry trampoline's frame
+//! lower    guest frames, linked by rbp
+//! ```
+//!
+//! A fault in guest code cuts off everything below `landing_sp`: the handler sets `rsp` to it and `rip` to `landed`,
+//! which returns 1 from `enter`. Guest frames own nothing, so nothing is lost.
+
+use std::arch::naked_asm;
+use std::mem::offset_of;
+
+/// An entry trampoline: loads the parameters of `code` from the slots at `values`, calls it with `ctx` first, and stores
+/// its results to the slots.
+pub type Entry = unsafe extern "C" fn(ctx: *mut u8, code: *const u8, values: *mut u128);
+
+/// Where `enter` was called, so that a fault can go back there.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Landing {
+    /// The stack pointer to go back to.
+    pub sp: usize,
+    /// The frame pointer of `enter`: guest frames are below it.
+    pub fp: usize,
+}
+
+/// Runs `entry(ctx, code, values)` on the current stack. Returns 0 when it returned, 1 when it was cut off after a fault.
+///
+/// # Safety
+/// `entry` must be the entry trampoline for the signature of `code`, which takes `ctx` first; `values` must have room
+/// for that signature; `landing` must be valid until this returns, and be what the thread's signal handlers go back to.
+#[unsafe(naked)]
+pub unsafe extern "C" fn enter(
+    landing: *mut Landing,
+    entry: Entry,
+    ctx: *mut u8,
+    code: *const u8,
+    values: *mut u128,
+) -> u32 {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "sub rsp, 8",
+        "mov [rdi + {landing_sp}], rsp",
+        "mov [rdi + {enter_fp}], rbp",
+        "mov rax, rsi",
+        "mov rdi, rdx",
+        "mov rsi, rcx",
+        "mov rdx, r8",
+        "call rax",
+        "xor eax, eax",
+        "add rsp, 8",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+        landing_sp = const offset_of!(Landing, sp),
+        enter_fp = const offset_of!(Landing, fp),
+    )
+}
+
+/// Where a faulted thread goes on, with `rsp` at `landing_sp`: the second half of `enter`.
+#[unsafe(naked)]
+unsafe extern "C" fn landed() -> u32 {
+    naked_asm!(
+        "mov eax, 1",
+        "add rsp, 8",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+    )
+}
+
+/// Finds where an exception is caught.
+pub trait FindHandler {
+    /// Fills `resume` and returns 0, or returns 1 with a trap pending in the domain of `ctx`.
+    ///
+    /// `fp` is the frame pointer of the function that throws, `pc` where its call to [`throw`] returns to.
+    ///
+    /// # Safety
+    /// As [`throw`]; `resume` must be valid for writes.
+    unsafe extern "C" fn find(
+        ctx: *mut u8,
+        exception: *mut u8,
+        fp: *const usize,
+        pc: usize,
+        resume: *mut Resume,
+    ) -> u32;
+}
+
+/// Where guest code goes on after a throw.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Resume {
+    /// The handler.
+    pub pc: usize,
+    /// The stack pointer of its frame.
+    pub sp: usize,
+    /// The frame pointer of its frame.
+    pub fp: usize,
+    /// The exception's address, the handler's payload.
+    pub payload: usize,
+}
+
+/// The built-in `exception_throw`: asks `F` for the handler and goes there, or returns 1 if there is none.
+///
+/// No Rust frame is on the stack when the frames between are cut off.
+///
+/// # Safety
+/// Called by compiled code only, with its context and an exception of its domain.
+#[unsafe(naked)]
+pub unsafe extern "C" fn throw<F: FindHandler>(ctx: *mut u8, exception: *mut u8) -> u32 {
+    naked_asm!(
+        "mov rdx, rbp",   // the thrower's frame
+        "mov rcx, [rsp]", // where this call returns to
+        "sub rsp, 40",    // a `Resume`, and 8 bytes of alignment
+        "mov r8, rsp",
+        "call {find}",
+        "test eax, eax",
+        "jnz 2f",
+        "mov rcx, [rsp + {pc}]",
+        "mov rbp, [rsp + {fp}]",
+        "mov rax, [rsp + {payload}]",
+        "mov rsp, [rsp + {sp}]",
+        "xor edx, edx",
+        "jmp rcx",
+        "2:",
+        "add rsp, 40",
+        "ret",
+        find = sym F::find,
+        pc = const offset_of!(Resume, pc),
+        sp = const offset_of!(Resume, sp),
+        fp = const offset_of!(Resume, fp),
+        payload = const offset_of!(Resume, payload),
+    )
+}
+
+/// The registers of a thread that a signal interrupted.
+pub struct Interrupted(*mut libc::ucontext_t);
+
+impl Interrupted {
+    /// The registers that the third argument of a signal handler points to.
+    ///
+    /// # Safety
+    /// `context` must be that argument, and the handler must not have returned while this value is used.
+    #[must_use]
+    pub unsafe fn new(context: *mut libc::c_void) -> Interrupted {
+        Interrupted(context.cast())
+    }
+
+    fn register(&self, index: libc::c_int) -> usize {
+        // SAFETY: `new`'s caller promised a valid context; the index is one of libc's register constants.
+        unsafe { (&raw const (*self.0).uc_mcontext.gregs).cast::<i64>().add(index as usize).read() as usize }
+    }
+
+    fn set_register(&mut self, index: libc::c_int, value: usize) {
+        // SAFETY: as in `register`.
+        unsafe { (&raw mut (*self.0).uc_mcontext.gregs).cast::<i64>().add(index as usize).write(value as i64) }
+    }
+
+    /// The instruction.
+    #[must_use]
+    pub fn pc(&self) -> usize {
+        self.register(libc::REG_RIP)
+    }
+
+    /// The stack pointer.
+    #[must_use]
+    pub fn sp(&self) -> usize {
+        self.register(libc::REG_RSP)
+    }
+
+    /// The frame pointer.
+    #[must_use]
+    pub fn fp(&self) -> usize {
+        self.register(libc::REG_RBP)
+    }
+
+    /// Lets the thread go on where the `enter` that filled `landing` returns 1.
+    pub fn land(&mut self, landing: &Landing) {
+        const DIRECTION: usize = 1 << 10;
+        self.set_register(libc::REG_RIP, landed as *const () as usize);
+        self.set_register(libc::REG_RSP, landing.sp);
+        self.set_register(libc::REG_EFL, self.register(libc::REG_EFL) & !DIRECTION);
+    }
+}
