@@ -16,6 +16,7 @@
 //! - [`plan`]: what one call does, decided once when it is linked
 //! - [`run`]: the interpreter, made of `lift` and `lower`
 //! - [`typed`]: Rust types that cross the boundary without a [`value::Value`] in between
+//! - [`sample`]: types and values made from bytes, for tests and fuzzers
 //! - [`id`], [`state`], [`fault`]: names for what runs and how it ends
 //! - [`limits`]: every bound of the canonical ABI
 
@@ -29,6 +30,7 @@ pub mod limits;
 mod lower;
 pub mod plan;
 pub mod run;
+pub mod sample;
 pub mod scope;
 pub mod side;
 pub mod spell;
