@@ -9,11 +9,15 @@
 //! - [`extent`]: the pages behind a linear memory, pooled
 //! - [`image`]: initial contents, mapped copy-on-write
 //! - [`stack`]: guest stacks, pooled
+//! - [`block`]: heap objects whose addresses compiled code holds
+//! - [`parking`]: threads that wait on an address
 
+pub mod block;
 pub mod code;
 pub mod extent;
 pub mod image;
 pub mod linear;
+pub mod parking;
 pub mod reservation;
 pub mod stack;
 

@@ -12,6 +12,11 @@ pub trait CodeInfo: Send + Sync {
     /// For a caller's frame `offset` is inside the call instruction: one less than the return address.
     fn frame(&self, offset: u32) -> Option<CodeFrame>;
 
+    /// The processes that an adapter joins; `None` for all other code. `offset` as in [`Self::frame`].
+    fn edge(&self, _offset: u32) -> Option<Edge> {
+        None
+    }
+
     /// What the call that returns to `offset` does when its callee throws a core exception.
     fn catches(&self, offset: u32) -> Catch;
 }
@@ -27,8 +32,6 @@ pub struct CodeFrame {
     pub func_name: Option<String>,
     /// Byte offset in the module's binary.
     pub offset: Option<u32>,
-    /// The processes that an adapter joins.
-    pub edge: Option<Edge>,
 }
 
 /// From which process to which an adapter calls, as indices into the domain.
