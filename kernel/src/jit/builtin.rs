@@ -89,4 +89,9 @@ builtins! {
     scope_exit() -> I32;
     /// why (an index of the adapter compiler's list), three details: leaves that trap pending
     abi_trap(I32, I64, I64, I64);
+    /// destination, source, bytes: copies, also where they overlap
+    move_bytes(Ptr, Ptr, I64);
+    /// [`abi::text::Step`], source, its bytes, destination, its bytes → bytes read << 32 | bytes written, or -1 with a
+    /// trap pending
+    transcode(I32, Ptr, I64, Ptr, I64) -> I64;
 }
