@@ -33,3 +33,5 @@ pub const EXCEPTIONS: usize = 1 << 20;
 pub const EXCEPTIONS_BETWEEN_COLLECTIONS: usize = 1 << 12;
 /// Bytes of one exception's payload.
 pub const EXCEPTION_BYTES: u32 = 16 << 10;
+/// Bytes of function bodies that are worth another compiling thread.
+pub const COMPILE_BYTES_PER_THREAD: usize = 4 << 10;

@@ -20,7 +20,7 @@ pub enum Arg {
 macro_rules! builtins {
     ($($(#[$doc:meta])* $name:ident ( $($arg:ident),* ) $(-> $ret:ident)? ;)*) => {
         /// A kernel function that compiled code calls; the number is its place in the dispatch array.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[allow(non_camel_case_types)]
         #[repr(u32)]
         pub enum Builtin { $($(#[$doc])* $name,)* }
