@@ -37,11 +37,7 @@ impl Layout {
             }
             ValType::Record(fields) => Layout::tuple(fields.iter().map(|field| &field.ty)),
             ValType::Tuple(types) => Layout::tuple(types.iter()),
-            ValType::Flags(labels) => Layout::scalar(match labels.len() {
-                0..=8 => 1,
-                9..=16 => 2,
-                _ => 4,
-            }),
+            ValType::Flags(labels) => Layout::flags(u32::try_from(labels.len()).unwrap_or(u32::MAX)),
             ValType::Variant(_) | ValType::Enum(_) | ValType::Option(_) | ValType::Result(_) => {
                 Cases::of(ty).map_or(Layout::scalar(1), |cases| cases.layout)
             }
@@ -50,18 +46,45 @@ impl Layout {
 
     /// The layout of values one after another, as a record or a parameter list has them.
     pub fn tuple<'t>(types: impl Iterator<Item = &'t ValType>) -> Layout {
-        let mut end = 0;
-        let mut align = 1;
-        for ty in types {
-            let field = Layout::of(ty);
-            end = align_to(end, field.align).saturating_add(field.size);
-            align = align.max(field.align);
-        }
-        Layout { size: align_to(end, align), align }
+        types.fold(Layout::scalar(0), |before, ty| before.then(Layout::of(ty))).rounded()
     }
 
-    const fn scalar(size: u32) -> Layout {
-        Layout { size, align: size }
+    /// The same of layouts that are known when the compiler runs.
+    #[must_use]
+    pub const fn sequence(fields: &[Layout]) -> Layout {
+        let mut whole = Layout::scalar(0);
+        let mut i = 0;
+        while i < fields.len() {
+            whole = whole.then(fields[i]);
+            i += 1;
+        }
+        whole.rounded()
+    }
+
+    /// With one more value behind it, not rounded up yet.
+    const fn then(self, next: Layout) -> Layout {
+        let size = align_to(self.size, next.align).saturating_add(next.size);
+        Layout { size, align: if next.align > self.align { next.align } else { self.align } }
+    }
+
+    /// With a size that is a multiple of the alignment.
+    const fn rounded(self) -> Layout {
+        Layout { size: align_to(self.size, self.align), align: self.align }
+    }
+
+    /// The layout of flags with this many labels.
+    #[must_use]
+    pub const fn flags(labels: u32) -> Layout {
+        Layout::scalar(match labels {
+            0..=8 => 1,
+            9..=16 => 2,
+            _ => 4,
+        })
+    }
+
+    /// A value of this many bytes, aligned to them; nothing is aligned to 1.
+    pub(crate) const fn scalar(size: u32) -> Layout {
+        Layout { size, align: if size == 0 { 1 } else { size } }
     }
 }
 
@@ -83,19 +106,29 @@ impl Cases {
     #[must_use]
     pub fn of(ty: &ValType) -> Option<Cases> {
         let cases = ty.cases()?;
-        let discriminant = match cases.len() {
+        let payloads: Vec<Layout> = cases.iter().flatten().map(|ty| Layout::of(ty)).collect();
+        Some(Cases::new(u32::try_from(cases.len()).unwrap_or(u32::MAX), &payloads))
+    }
+
+    /// The layout of `count` cases, some with payloads of these layouts.
+    #[must_use]
+    pub const fn new(count: u32, payloads: &[Layout]) -> Cases {
+        let discriminant = match count {
             0..=0x100 => 1,
             0x101..=0x1_0000 => 2,
             _ => 4,
         };
-        let payloads = cases.iter().flatten().map(|ty| Layout::of(ty));
-        let (size, align) = payloads.fold((0, 1), |(size, align), payload| {
-            (payload.size.max(size), payload.align.max(align))
-        });
+        let (mut size, mut align) = (0, 1);
+        let mut i = 0;
+        while i < payloads.len() {
+            size = if payloads[i].size > size { payloads[i].size } else { size };
+            align = if payloads[i].align > align { payloads[i].align } else { align };
+            i += 1;
+        }
         let payload = align_to(discriminant, align);
-        let align = align.max(discriminant);
+        let align = if align > discriminant { align } else { discriminant };
         let layout = Layout { size: align_to(payload.saturating_add(size), align), align };
-        Some(Cases { layout, discriminant, payload, count: u32::try_from(cases.len()).unwrap_or(u32::MAX) })
+        Cases { layout, discriminant, payload, count }
     }
 }
 

@@ -8,6 +8,8 @@ pub const MAX_FLAT_RESULTS: usize = 1;
 pub const MAX_STRING_BYTES: u32 = (1 << 28) - 1;
 /// A list's bytes in memory.
 pub const MAX_LIST_BYTES: u32 = (1 << 28) - 1;
+/// Bytes that the values of one call may take on the host: the strings of a list may all name the same bytes.
+pub const MAX_LIFT_BYTES: u64 = 1 << 29;
 /// Entries of a handle table; index 0 is reserved.
 pub const MAX_HANDLES: u32 = (1 << 28) - 1;
 /// Nested handle-scope depth of one domain: every call that lends opens one.
