@@ -1,0 +1,328 @@
+//! `wasi:io/streams`
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use abi::fault::Trap;
+use abi::typed::{Borrow, Own};
+
+use super::input::{FileReader, Input, Progress, is_ready};
+use super::output::{FileWriter, Output};
+use super::poll::Subject;
+use crate::Wasi;
+use crate::bindings::wasi::io::streams::{
+    Host, HostInputStream, HostOutputStream, InputStream, OutputStream, Pollable, StreamError,
+};
+use crate::limits::{MAX_BLOCKING_WRITE, MAX_READ, WRITE_PERMIT};
+use crate::slab::{Key, Slab};
+
+/// The streams of a tree, and the three that lead out of it.
+pub(crate) struct Streams {
+    pub(crate) stdin: Input,
+    pub(crate) stdout: Output,
+    pub(crate) stderr: Output,
+    inputs: Slab<Readable>,
+    outputs: Slab<Writable>,
+}
+
+struct Readable {
+    source: Source,
+    is_closed: bool,
+}
+
+/// What an input stream reads.
+pub(crate) enum Source {
+    Stdin,
+    File(FileReader),
+}
+
+struct Writable {
+    sink: Sink,
+    is_closed: bool,
+    /// Bytes that the guest may still write before it asks again.
+    permit: u64,
+}
+
+/// What an output stream writes.
+pub(crate) enum Sink {
+    Stdout,
+    Stderr,
+    File(FileWriter),
+    /// Takes nothing: its other end was never connected.
+    Nowhere,
+}
+
+/// Why an operation gave nothing: what the guest is told, or the trap.
+enum Stop {
+    Closed,
+    Failed(io::Error),
+    Trap(Trap),
+}
+
+impl From<Trap> for Stop {
+    fn from(trap: Trap) -> Stop {
+        Stop::Trap(trap)
+    }
+}
+
+impl Streams {
+    pub(crate) fn new(stdin: Input, stdout: Output, stderr: Output) -> Streams {
+        Streams {
+            stdin,
+            stdout,
+            stderr,
+            inputs: Slab::new("input-stream"),
+            outputs: Slab::new("output-stream"),
+        }
+    }
+
+    pub(crate) fn add_input(&mut self, source: Source) -> Result<Own<InputStream>, Trap> {
+        self.inputs.insert(Readable { source, is_closed: false }).map(Own::new)
+    }
+
+    pub(crate) fn add_output(&mut self, sink: Sink) -> Result<Own<OutputStream>, Trap> {
+        self.outputs.insert(Writable { sink, is_closed: false, permit: 0 }).map(Own::new)
+    }
+
+    /// What to wait for before a read does not block.
+    pub(crate) fn input_awaits(&self, key: Key) -> Option<BorrowedFd<'_>> {
+        match self.inputs.find(key) {
+            Some(Readable { source: Source::Stdin, is_closed: false }) => self.stdin.awaited(),
+            _ => None,
+        }
+    }
+
+    /// What to wait for before a write does not block.
+    pub(crate) fn output_awaits(&self, key: Key) -> Option<BorrowedFd<'_>> {
+        match self.outputs.find(key) {
+            Some(Writable { sink, is_closed: false, .. }) => self.sink_awaits(sink),
+            _ => None,
+        }
+    }
+
+    fn sink_awaits(&self, sink: &Sink) -> Option<BorrowedFd<'_>> {
+        match sink {
+            Sink::Stdout => self.stdout.awaited(),
+            Sink::Stderr => self.stderr.awaited(),
+            Sink::File(_) | Sink::Nowhere => None,
+        }
+    }
+
+    fn read(&mut self, rep: u32, len: u64, may_block: bool) -> Result<Vec<u8>, Stop> {
+        let stream = self.inputs.at_mut(rep)?;
+        if stream.is_closed {
+            return Err(Stop::Closed);
+        }
+        let limit = usize::try_from(len).unwrap_or(usize::MAX).min(MAX_READ);
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let read = match &mut stream.source {
+            Source::Stdin => self.stdin.read(limit, may_block),
+            Source::File(file) => file.read(limit),
+        };
+        match read {
+            Ok(Progress::Bytes(bytes)) => Ok(bytes),
+            Ok(Progress::Pending) => Ok(Vec::new()),
+            Ok(Progress::End) => {
+                stream.is_closed = true;
+                Err(Stop::Closed)
+            }
+            Err(error) => {
+                stream.is_closed = true;
+                Err(Stop::Failed(error))
+            }
+        }
+    }
+
+    /// How many bytes may be written now.
+    fn check_write(&mut self, rep: u32, may_block: bool) -> Result<u64, Stop> {
+        let stream = self.outputs.get(rep)?;
+        if stream.is_closed {
+            return Err(Stop::Closed);
+        }
+        let has_room = match self.sink_awaits(&stream.sink) {
+            Some(fd) if !may_block => is_ready(fd, rustix::event::PollFlags::OUT).map_err(Stop::Failed)?,
+            _ => true,
+        };
+        let permit = if has_room { WRITE_PERMIT } else { 0 };
+        self.outputs.at_mut(rep)?.permit = permit;
+        Ok(permit)
+    }
+
+    /// Writes what `check-write` permitted.
+    fn write_permitted(&mut self, rep: u32, bytes: &[u8]) -> Result<(), Stop> {
+        let stream = self.outputs.at_mut(rep)?;
+        if stream.is_closed {
+            return Err(Stop::Closed);
+        }
+        let (len, permit) = (bytes.len() as u64, stream.permit);
+        stream.permit = permit.checked_sub(len).ok_or(Trap::Limit {
+            limit: "wasi:io/streams: bytes of a write that `check-write` permitted",
+            value: len,
+            allowed: permit,
+        })?;
+        self.write(rep, bytes)
+    }
+
+    /// Writes what the blocking functions take.
+    fn write_blocking(&mut self, rep: u32, bytes: &[u8]) -> Result<(), Stop> {
+        check_blocking(bytes.len() as u64)?;
+        self.write(rep, bytes)
+    }
+
+    fn write(&mut self, rep: u32, bytes: &[u8]) -> Result<(), Stop> {
+        let stream = self.outputs.at_mut(rep)?;
+        if stream.is_closed {
+            return Err(Stop::Closed);
+        }
+        let written = match &mut stream.sink {
+            Sink::Stdout => self.stdout.write(bytes),
+            Sink::Stderr => self.stderr.write(bytes),
+            Sink::File(file) => file.write(bytes),
+            Sink::Nowhere => Ok(()),
+        };
+        written.map_err(|error| {
+            stream.is_closed = true;
+            Stop::Failed(error)
+        })
+    }
+
+    /// Nothing is kept back here, so there is nothing to do but to say whether the stream works.
+    fn flush(&mut self, rep: u32) -> Result<(), Stop> {
+        if self.outputs.get(rep)?.is_closed { Err(Stop::Closed) } else { Ok(()) }
+    }
+
+    fn splice(&mut self, to: u32, from: u32, len: u64, may_block: bool) -> Result<u64, Stop> {
+        let permit = self.check_write(to, may_block)?;
+        let bytes = self.read(from, len.min(permit), may_block)?;
+        self.write_permitted(to, &bytes)?;
+        Ok(bytes.len() as u64)
+    }
+}
+
+fn check_blocking(len: u64) -> Result<(), Stop> {
+    if len <= MAX_BLOCKING_WRITE {
+        return Ok(());
+    }
+    let limit = "wasi:io/streams: bytes of a blocking write";
+    Err(Stop::Trap(Trap::Limit { limit, value: len, allowed: MAX_BLOCKING_WRITE }))
+}
+
+/// Zeroes to write: no more than can be permitted.
+fn zeroes(len: u64, allowed: u64) -> Result<Vec<u8>, Stop> {
+    let limit = "wasi:io/streams: zeroes of one write";
+    let count = usize::try_from(len).ok().filter(|_| len <= allowed);
+    Ok(vec![0; count.ok_or(Trap::Limit { limit, value: len, allowed })?])
+}
+
+impl Wasi {
+    /// Tells the guest how an operation ended.
+    fn told<T>(&mut self, result: Result<T, Stop>) -> Result<Result<T, StreamError>, Trap> {
+        match result {
+            Ok(value) => Ok(Ok(value)),
+            Err(Stop::Closed) => Ok(Err(StreamError::Closed)),
+            Err(Stop::Failed(error)) => Ok(Err(StreamError::LastOperationFailed(self.fail(&error)?))),
+            Err(Stop::Trap(trap)) => Err(trap),
+        }
+    }
+}
+
+/// A function's result within one that may trap.
+type Told<T> = Result<Result<T, StreamError>, Trap>;
+
+impl HostInputStream for Wasi {
+    fn read(&mut self, this: Borrow<InputStream>, len: u64) -> Told<Vec<u8>> {
+        let read = self.streams.read(this.rep, len, false);
+        self.told(read)
+    }
+
+    fn blocking_read(&mut self, this: Borrow<InputStream>, len: u64) -> Told<Vec<u8>> {
+        let read = self.streams.read(this.rep, len, true);
+        self.told(read)
+    }
+
+    fn skip(&mut self, this: Borrow<InputStream>, len: u64) -> Told<u64> {
+        let read = self.streams.read(this.rep, len, false);
+        self.told(read.map(|bytes| bytes.len() as u64))
+    }
+
+    fn blocking_skip(&mut self, this: Borrow<InputStream>, len: u64) -> Told<u64> {
+        let read = self.streams.read(this.rep, len, true);
+        self.told(read.map(|bytes| bytes.len() as u64))
+    }
+
+    fn subscribe(&mut self, this: Borrow<InputStream>) -> Result<Own<Pollable>, Trap> {
+        let key = self.streams.inputs.key(this.rep)?;
+        self.pollables.insert(Subject::Input(key)).map(Own::new)
+    }
+
+    fn dropped(&mut self, this: Own<InputStream>) -> Result<(), Trap> {
+        self.streams.inputs.remove(this.rep).map(drop)
+    }
+}
+
+impl HostOutputStream for Wasi {
+    fn check_write(&mut self, this: Borrow<OutputStream>) -> Told<u64> {
+        let permit = self.streams.check_write(this.rep, false);
+        self.told(permit)
+    }
+
+    fn write(&mut self, this: Borrow<OutputStream>, contents: Vec<u8>) -> Told<()> {
+        let written = self.streams.write_permitted(this.rep, &contents);
+        self.told(written)
+    }
+
+    fn blocking_write_and_flush(&mut self, this: Borrow<OutputStream>, contents: Vec<u8>) -> Told<()> {
+        let written = self.streams.write_blocking(this.rep, &contents);
+        self.told(written)
+    }
+
+    fn flush(&mut self, this: Borrow<OutputStream>) -> Told<()> {
+        let flushed = self.streams.flush(this.rep);
+        self.told(flushed)
+    }
+
+    fn blocking_flush(&mut self, this: Borrow<OutputStream>) -> Told<()> {
+        let flushed = self.streams.flush(this.rep);
+        self.told(flushed)
+    }
+
+    fn subscribe(&mut self, this: Borrow<OutputStream>) -> Result<Own<Pollable>, Trap> {
+        let key = self.streams.outputs.key(this.rep)?;
+        self.pollables.insert(Subject::Output(key)).map(Own::new)
+    }
+
+    fn write_zeroes(&mut self, this: Borrow<OutputStream>, len: u64) -> Told<()> {
+        let written =
+            zeroes(len, WRITE_PERMIT).and_then(|bytes| self.streams.write_permitted(this.rep, &bytes));
+        self.told(written)
+    }
+
+    fn blocking_write_zeroes_and_flush(&mut self, this: Borrow<OutputStream>, len: u64) -> Told<()> {
+        let bytes = zeroes(len, MAX_BLOCKING_WRITE);
+        let written = bytes.and_then(|bytes| self.streams.write_blocking(this.rep, &bytes));
+        self.told(written)
+    }
+
+    fn splice(&mut self, this: Borrow<OutputStream>, src: Borrow<InputStream>, len: u64) -> Told<u64> {
+        let spliced = self.streams.splice(this.rep, src.rep, len, false);
+        self.told(spliced)
+    }
+
+    fn blocking_splice(
+        &mut self,
+        this: Borrow<OutputStream>,
+        src: Borrow<InputStream>,
+        len: u64,
+    ) -> Told<u64> {
+        let spliced = self.streams.splice(this.rep, src.rep, len, true);
+        self.told(spliced)
+    }
+
+    fn dropped(&mut self, this: Own<OutputStream>) -> Result<(), Trap> {
+        self.streams.outputs.remove(this.rep).map(drop)
+    }
+}
+
+impl Host for Wasi {}
