@@ -8,6 +8,7 @@
 //! - [`body`]: a compiled function, [`image`]: many of them placed
 //! - [`fuse`]: adapters between processes
 //! - [`engine`]: settings, signatures, caches; [`compile`]: all functions of a module; [`library`]: the result
+//! - [`precompiled`]: a library as bytes
 //! - `trampoline`: between the host's calling convention and the guests'
 
 pub mod body;
@@ -20,6 +21,7 @@ pub mod fuse;
 pub mod image;
 pub mod library;
 pub mod module;
+pub mod precompiled;
 mod routine;
 pub mod sections;
 pub mod sig;
