@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::constexpr::ConstExpr;
 use super::sig::SigId;
-use super::valtype::{CoreFuncType, GlobalType, MemoryType, RefType, TableType};
+use super::valtype::{CoreFuncType, GlobalType, HeapType, MemoryType, RefType, TableType};
 use crate::vm::{CtxCounts, CtxLayout};
 
 /// A validated core module.
@@ -52,6 +52,8 @@ pub struct Module {
     pub layout: CtxLayout,
     /// The binary without its function bodies and without custom sections but the name section; `data` points in here.
     pub bytes: Arc<[u8]>,
+    /// Whether other instances can see each global.
+    pub(super) shared_globals: Vec<bool>,
     pub(super) export_index: HashMap<String, usize>,
     pub(super) func_names: Vec<(u32, Box<str>)>,
 }
@@ -61,8 +63,12 @@ pub struct Module {
 pub struct Type {
     /// Its number in the engine.
     pub sig: SigId,
-    /// The signature.
+    /// The signature; an empty one for structures and arrays.
     pub func: Arc<CoreFuncType>,
+    /// What a reference to it refers to.
+    pub heap: HeapType,
+    /// Whether it has no subtypes.
+    pub is_final: bool,
 }
 
 /// How many of each index space are imported.

@@ -14,7 +14,7 @@ use super::module::{
     DataSegment, ElementItems, ElementSegment, Entity, Export, Import, ImportType, Imported, Module,
     SegmentMode, Type,
 };
-use super::sig::{OpenFunc, OpenType, Signatures};
+use super::sig::{OpenField, OpenLink, OpenShape, OpenSub, OpenType, Signatures};
 use super::valtype::{GlobalType, HeapType, MemoryType, RefType, TableType, ValType};
 use crate::vm::{CtxCounts, CtxLayout};
 
@@ -81,6 +81,7 @@ fn empty(bytes: Arc<[u8]>) -> Module {
         counts: CtxCounts::default(),
         layout: CtxLayout::default(),
         bytes,
+        shared_globals: Vec::new(),
         export_index: HashMap::new(),
         func_names: Vec::new(),
     }
@@ -152,23 +153,64 @@ impl Sections<'_> {
     /// Gives the types of one recursion group their numbers.
     fn group(&mut self, group: &wasmparser::RecGroup, offset: u64) -> Result<(), CompileError> {
         let first = self.module.types.len();
-        let mut open = Vec::with_capacity(group.types().len());
-        for sub in group.types() {
-            let CompositeInnerType::Func(func) = &sub.composite_type.inner else {
-                return Err(unsupported(format!("type `{sub}`"), offset));
-            };
-            if !sub.is_final || sub.supertype_idx.is_some() || sub.composite_type.shared {
-                return Err(unsupported(format!("type `{sub}`"), offset));
-            }
-            let types = |list: &[wasmparser::ValType]| {
-                list.iter().map(|&ty| self.open_type(ty, first, offset)).collect::<Result<Vec<_>, _>>()
-            };
-            open.push(OpenFunc { params: types(func.params())?, results: types(func.results())? });
-        }
-        for sig in self.sigs.intern_group(open) {
-            self.module.types.push(Type { sig, func: Arc::clone(self.sigs.ty(sig)) });
+        let open: Vec<_> = group
+            .types()
+            .map(|sub| self.open_sub(sub, first, offset))
+            .collect::<Result<_, CompileError>>()?;
+        let shapes: Vec<_> = open.iter().map(|sub| (sub.shape.clone(), sub.is_final)).collect();
+        for (sig, (shape, is_final)) in self.sigs.intern_group(open).zip(shapes) {
+            let func = Arc::clone(self.sigs.ty(sig));
+            self.module.types.push(Type { sig, func, heap: shape.heap(sig), is_final });
         }
         Ok(())
+    }
+
+    fn open_sub(
+        &self,
+        sub: &wasmparser::SubType,
+        first: usize,
+        offset: u64,
+    ) -> Result<OpenSub, CompileError> {
+        let types = |list: &[wasmparser::ValType]| {
+            list.iter().map(|&ty| self.open_type(ty, first, offset)).collect::<Result<Vec<_>, _>>()
+        };
+        let refused = || unsupported(format!("type `{sub}`"), offset);
+        let shape = match &sub.composite_type.inner {
+            _ if sub.composite_type.shared => return Err(refused()),
+            CompositeInnerType::Func(func) => OpenShape::Func(types(func.params())?, types(func.results())?),
+            CompositeInnerType::Struct(ty) => {
+                let fields = ty.fields.iter().map(|field| self.open_field(field, first, offset));
+                OpenShape::Struct(fields.collect::<Result<_, _>>()?)
+            }
+            CompositeInnerType::Array(ty) => OpenShape::Array(self.open_field(&ty.0, first, offset)?),
+            CompositeInnerType::Cont(_) => return Err(refused()),
+        };
+        let supertype = match sub.supertype_idx.map(|index| index.as_module_index()) {
+            None => None,
+            Some(index) => Some(self.open_link(index.ok_or_else(refused)?, first)),
+        };
+        Ok(OpenSub { is_final: sub.is_final, supertype, shape })
+    }
+
+    fn open_link(&self, index: u32, first: usize) -> OpenLink {
+        match (index as usize).checked_sub(first) {
+            Some(member) => OpenLink::Member(u32::try_from(member).expect("a type index is 32 bits wide")),
+            None => OpenLink::Known(self.module.types[index as usize].sig),
+        }
+    }
+
+    fn open_field(
+        &self,
+        field: &wasmparser::FieldType,
+        first: usize,
+        offset: u64,
+    ) -> Result<OpenField, CompileError> {
+        let (packed, ty) = match field.element_type {
+            wasmparser::StorageType::I8 => (Some(8), OpenType::Closed(ValType::I32)),
+            wasmparser::StorageType::I16 => (Some(16), OpenType::Closed(ValType::I32)),
+            wasmparser::StorageType::Val(ty) => (None, self.open_type(ty, first, offset)?),
+        };
+        Ok(OpenField { mutable: field.mutable, packed, ty })
     }
 
     /// A type inside a group whose first member has index `first`.
@@ -181,9 +223,8 @@ impl Sections<'_> {
         if let wasmparser::ValType::Ref(reference) = ty
             && let wasmparser::HeapType::Concrete(index) = reference.heap_type()
             && let Some(index) = index.as_module_index()
-            && let Some(member) = (index as usize).checked_sub(first)
+            && let OpenLink::Member(member) = self.open_link(index, first)
         {
-            let member = u32::try_from(member).expect("a type index is 32 bits wide");
             return Ok(OpenType::Member { nullable: reference.is_nullable(), member });
         }
         Ok(OpenType::Closed(self.val_type(ty, offset)?))
@@ -412,6 +453,12 @@ impl Sections<'_> {
             func_refs: count(module.func_ref_order.len()),
         };
         module.layout = CtxLayout::new(&module.counts);
+        module.shared_globals = (0..module.globals.len()).map(|at| at < imported.globals as usize).collect();
+        for export in &module.exports {
+            if let Entity::Global(index) = export.entity {
+                module.shared_globals[index as usize] = true;
+            }
+        }
         module
     }
 }
@@ -458,11 +505,15 @@ pub(super) fn heap_type(types: &[Type], ty: wasmparser::HeapType) -> Option<Heap
             Abstract::NoExtern => HeapType::NoExtern,
             Abstract::Exn => HeapType::Exn,
             Abstract::NoExn => HeapType::NoExn,
-            _ => return None,
+            Abstract::Any => HeapType::Any,
+            Abstract::Eq => HeapType::Eq,
+            Abstract::I31 => HeapType::I31,
+            Abstract::Struct => HeapType::Struct,
+            Abstract::Array => HeapType::Array,
+            Abstract::None => HeapType::None,
+            Abstract::Cont | Abstract::NoCont => return None,
         }),
-        wasmparser::HeapType::Concrete(index) => {
-            Some(HeapType::Concrete(types.get(index.as_module_index()? as usize)?.sig))
-        }
+        wasmparser::HeapType::Concrete(index) => Some(types.get(index.as_module_index()? as usize)?.heap),
         _ => None,
     }
 }

@@ -9,7 +9,7 @@ use super::valtype::{CoreFuncType, HeapType, RefType, ValType};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SigId(pub u32);
 
-/// A value type of a signature that has no number yet.
+/// A value type of a type that has no number yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OpenType {
     /// A type without a link to the group being read.
@@ -23,47 +23,87 @@ pub enum OpenType {
     },
 }
 
-/// A signature that has no number yet: parameters, results.
+/// A member of a recursion group that has no number yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct OpenFunc {
-    /// Parameters.
-    pub params: Vec<OpenType>,
-    /// Results.
-    pub results: Vec<OpenType>,
+pub struct OpenSub {
+    /// Whether it has no subtypes.
+    pub is_final: bool,
+    /// What it declares to be a subtype of.
+    pub supertype: Option<OpenLink>,
+    /// What it is.
+    pub shape: OpenShape,
+}
+
+/// A link to a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OpenLink {
+    /// A type of an earlier group.
+    Known(SigId),
+    /// The member at this place of the group being read.
+    Member(u32),
+}
+
+/// What a type without a number is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum OpenShape {
+    /// A function: parameters, results.
+    Func(Vec<OpenType>, Vec<OpenType>),
+    /// A structure.
+    Struct(Vec<OpenField>),
+    /// An array.
+    Array(OpenField),
+}
+
+/// A field of a structure or an array's element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OpenField {
+    /// Whether it can be set.
+    pub mutable: bool,
+    /// Its bits where it is packed.
+    pub packed: Option<u8>,
+    /// Its type; `i32` where it is packed.
+    pub ty: OpenType,
 }
 
 /// The registry: numbers are given in order and never taken back.
 #[derive(Debug, Default)]
 pub struct Signatures {
     types: Vec<Arc<CoreFuncType>>,
-    groups: HashMap<Vec<OpenFunc>, u32>,
+    groups: HashMap<Vec<OpenSub>, u32>,
 }
 
 impl Signatures {
     /// Numbers of a recursion group's members, in order (core spec, "Rolling and Unrolling": two groups are equal
     /// when they have the same structure).
-    pub fn intern_group(&mut self, group: Vec<OpenFunc>) -> impl Iterator<Item = SigId> + use<> {
+    pub fn intern_group(&mut self, group: Vec<OpenSub>) -> impl Iterator<Item = SigId> + use<> {
         let count = u32::try_from(group.len()).expect("a module has at most a million types");
         let next = u32::try_from(self.types.len()).expect("fewer signatures than 2^32 fit into memory");
-        let first = *self.groups.entry(group.clone()).or_insert(next);
-        if first == next {
-            for func in &group {
-                let close = |types: &[OpenType]| types.iter().map(|ty| ty.close(next)).collect();
-                let ty = CoreFuncType { params: close(&func.params), results: close(&func.results) };
-                self.types.push(Arc::new(ty));
-            }
+        if let Some(&first) = self.groups.get(&group) {
+            return (first..first + count).map(SigId);
         }
-        (first..first + count).map(SigId)
+        for sub in &group {
+            let close = |types: &[OpenType]| types.iter().map(|ty| ty.close(&group, next)).collect();
+            let ty = match &sub.shape {
+                OpenShape::Func(params, results) => {
+                    CoreFuncType { params: close(params), results: close(results) }
+                }
+                OpenShape::Struct(_) | OpenShape::Array(_) => CoreFuncType::default(),
+            };
+            self.types.push(Arc::new(ty));
+        }
+        self.groups.insert(group, next);
+        (next..next + count).map(SigId)
     }
 
     /// The number of one signature without links to itself.
     pub fn intern(&mut self, ty: &CoreFuncType) -> SigId {
         let open = |types: &[ValType]| types.iter().copied().map(OpenType::Closed).collect();
-        let func = OpenFunc { params: open(&ty.params), results: open(&ty.results) };
-        self.intern_group(vec![func]).next().expect("a group of one has one number")
+        let shape = OpenShape::Func(open(&ty.params), open(&ty.results));
+        let sub = OpenSub { is_final: true, supertype: None, shape };
+        self.intern_group(vec![sub]).next().expect("a group of one has one number")
     }
 
-    /// The type that has this number.
+    /// The function type that has this number; an empty one for structures and arrays.
     ///
     /// # Panics
     /// If the number is another engine's.
@@ -73,13 +113,25 @@ impl Signatures {
     }
 }
 
+impl OpenShape {
+    /// What a reference to such a type refers to, once it has a number.
+    pub(super) fn heap(&self, sig: SigId) -> HeapType {
+        match self {
+            OpenShape::Func(..) => HeapType::Concrete(sig),
+            OpenShape::Struct(_) => HeapType::ConcreteStruct(sig),
+            OpenShape::Array(_) => HeapType::ConcreteArray(sig),
+        }
+    }
+}
+
 impl OpenType {
     /// The type, once the group's first member has the number `first`.
-    fn close(self, first: u32) -> ValType {
+    fn close(self, group: &[OpenSub], first: u32) -> ValType {
         match self {
             OpenType::Closed(ty) => ty,
             OpenType::Member { nullable, member } => {
-                ValType::Ref(RefType { nullable, heap: HeapType::Concrete(SigId(first + member)) })
+                let heap = group[member as usize].shape.heap(SigId(first + member));
+                ValType::Ref(RefType { nullable, heap })
             }
         }
     }
@@ -104,8 +156,10 @@ mod tests {
     #[test]
     fn recursive_groups_are_equal_by_structure() {
         let mut sigs = Signatures::default();
-        let selfish =
-            |member| OpenFunc { params: vec![OpenType::Member { nullable: true, member }], results: vec![] };
+        let selfish = |member| {
+            let shape = OpenShape::Func(vec![OpenType::Member { nullable: true, member }], vec![]);
+            OpenSub { is_final: true, supertype: None, shape }
+        };
         let a: Vec<_> = sigs.intern_group(vec![selfish(0)]).collect();
         let pair: Vec<_> = sigs.intern_group(vec![selfish(1), selfish(0)]).collect();
         let b: Vec<_> = sigs.intern_group(vec![selfish(0)]).collect();

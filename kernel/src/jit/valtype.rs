@@ -48,18 +48,44 @@ pub enum HeapType {
     NoExn,
     /// A function of this signature.
     Concrete(SigId),
+    /// Anything of the guests' own heap: no value but null exists, as nothing makes one yet.
+    Any,
+    /// What can be compared.
+    Eq,
+    /// A number of 31 bits.
+    I31,
+    /// Any structure.
+    Struct,
+    /// Any array.
+    Array,
+    /// The bottom of that hierarchy.
+    None,
+    /// A structure of this type.
+    ConcreteStruct(SigId),
+    /// An array of this type.
+    ConcreteArray(SigId),
 }
 
 impl HeapType {
-    /// Whether every value of `self` is one of `other` (core spec, "Matching", heap types).
+    /// Whether every value of `self` is one of `other` (core spec, "Matching", heap types), declared subtypes of
+    /// concrete types left aside.
     #[must_use]
     pub fn matches(self, other: HeapType) -> bool {
-        use HeapType::{Concrete, Exn, Extern, Func, NoExn, NoExtern, NoFunc};
+        use HeapType::{
+            Any, Array, Concrete, ConcreteArray, ConcreteStruct, Eq, Exn, Extern, Func, I31, NoExn, NoExtern,
+            NoFunc, None, Struct,
+        };
         self == other
-            || matches!(
-                (self, other),
-                (Concrete(_), Func) | (NoFunc, Func | Concrete(_)) | (NoExtern, Extern) | (NoExn, Exn)
-            )
+            || match (self, other) {
+                (Concrete(_), Func) | (NoFunc, Func | Concrete(_)) | (NoExtern, Extern) | (NoExn, Exn) => {
+                    true
+                }
+                (None, Any | Eq | I31 | Struct | Array | ConcreteStruct(_) | ConcreteArray(_)) => true,
+                (Eq | I31 | Struct | Array | ConcreteStruct(_) | ConcreteArray(_), Any) => true,
+                (I31 | Struct | Array | ConcreteStruct(_) | ConcreteArray(_), Eq) => true,
+                (ConcreteStruct(_), Struct) | (ConcreteArray(_), Array) => true,
+                _ => false,
+            }
     }
 }
 
@@ -144,7 +170,15 @@ impl fmt::Display for HeapType {
             HeapType::NoExtern => f.write_str("noextern"),
             HeapType::Exn => f.write_str("exn"),
             HeapType::NoExn => f.write_str("noexn"),
-            HeapType::Concrete(SigId(id)) => write!(f, "sig {id}"),
+            HeapType::Any => f.write_str("any"),
+            HeapType::Eq => f.write_str("eq"),
+            HeapType::I31 => f.write_str("i31"),
+            HeapType::Struct => f.write_str("struct"),
+            HeapType::Array => f.write_str("array"),
+            HeapType::None => f.write_str("none"),
+            HeapType::Concrete(SigId(id))
+            | HeapType::ConcreteStruct(SigId(id))
+            | HeapType::ConcreteArray(SigId(id)) => write!(f, "type {id}"),
         }
     }
 }

@@ -9,6 +9,7 @@ use cranelift_codegen::ir::{
 use wasmparser::Operator;
 
 use super::super::body::LOCAL;
+use super::super::compile_error::CompileError;
 use super::super::trapcode;
 use super::super::valtype::HeapType;
 use super::signature;
@@ -32,14 +33,14 @@ enum Target {
 
 impl FuncTranslator<'_> {
     /// Calls and tail calls. Returns whether it was one.
-    pub(super) fn calls(&mut self, op: &Operator<'_>) -> bool {
+    pub(super) fn calls(&mut self, op: &Operator<'_>) -> Result<bool, CompileError> {
         match *op {
             Operator::Call { function_index } => {
                 let callee = self.callee(function_index);
                 self.call(callee);
             }
             Operator::CallIndirect { type_index, table_index } => {
-                let callee = self.callee_indirect(type_index, table_index);
+                let callee = self.callee_indirect(type_index, table_index)?;
                 self.call(callee);
             }
             Operator::CallRef { type_index } => {
@@ -51,16 +52,16 @@ impl FuncTranslator<'_> {
                 self.tail_call(callee);
             }
             Operator::ReturnCallIndirect { type_index, table_index } => {
-                let callee = self.callee_indirect(type_index, table_index);
+                let callee = self.callee_indirect(type_index, table_index)?;
                 self.tail_call(callee);
             }
             Operator::ReturnCallRef { type_index } => {
                 let callee = self.callee_ref(type_index);
                 self.tail_call(callee);
             }
-            _ => return false,
+            _ => return Ok(false),
         }
-        true
+        Ok(true)
     }
 
     fn callee(&mut self, func: u32) -> Callee {
@@ -89,12 +90,15 @@ impl FuncTranslator<'_> {
     }
 
     /// A null element faults when its signature is loaded.
-    fn callee_indirect(&mut self, ty: u32, table: u32) -> Callee {
+    fn callee_indirect(&mut self, ty: u32, table: u32) -> Result<Callee, CompileError> {
+        if !self.module.types[ty as usize].is_final {
+            return self.unsupported("an indirect call through a type that has subtypes");
+        }
         let index = self.pop();
         let func = self.element(table, index, trapcode::UNDEFINED_ELEMENT);
         let wanted = self.module.types[ty as usize].sig;
         if self.module.tables[table as usize].element.heap == HeapType::Concrete(wanted) {
-            return self.callee_at(func, ty, trapcode::UNINITIALIZED_ELEMENT);
+            return Ok(self.callee_at(func, ty, trapcode::UNINITIALIZED_ELEMENT));
         }
         let flags = self.access.fixed_at(Some(trapcode::UNINITIALIZED_ELEMENT));
         let found = self.builder.ins().load(types::I32, flags, func, 16);
@@ -102,7 +106,7 @@ impl FuncTranslator<'_> {
         let expected = self.builder.ins().load(types::I32, self.access.fixed, self.ctx, at);
         let differs = self.builder.ins().icmp(IntCC::NotEqual, found, expected);
         self.builder.ins().trapnz(differs, trapcode::BAD_SIGNATURE);
-        self.callee_loaded(func, ty, None)
+        Ok(self.callee_loaded(func, ty, None))
     }
 
     fn callee_ref(&mut self, ty: u32) -> Callee {

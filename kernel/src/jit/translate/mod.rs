@@ -148,7 +148,7 @@ impl FuncTranslator<'_> {
         let known = self.control(op)?
             || self.scalar_access(op)
             || self.slots(op)
-            || self.calls(op)
+            || self.calls(op)?
             || self.bulk(op)
             || self.refs(op)
             || self.exceptions(op);

@@ -8,7 +8,6 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, TrapCode, Value, types};
 use wasmparser::Operator;
 
 use super::super::builtin::Builtin;
-use super::super::module::Entity;
 use super::super::trapcode;
 use super::super::valtype::{TableType, ValType};
 use super::state::{FuncTranslator, Region, clif_type, region};
@@ -172,8 +171,7 @@ impl FuncTranslator<'_> {
     }
 
     fn global_flags(&mut self, global: u32) -> MemFlagsData {
-        let exported = || self.module.exports.iter().any(|export| export.entity == Entity::Global(global));
-        if global >= PRIVATE_REGIONS || exported() {
+        if global >= PRIVATE_REGIONS || self.module.shared_globals[global as usize] {
             return self.access.global;
         }
         let own = region(&mut self.builder, Region::Private(global));
