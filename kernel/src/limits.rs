@@ -35,3 +35,5 @@ pub const EXCEPTIONS_BETWEEN_COLLECTIONS: usize = 1 << 12;
 pub const EXCEPTION_BYTES: u32 = 16 << 10;
 /// Bytes of function bodies that are worth another compiling thread.
 pub const COMPILE_BYTES_PER_THREAD: usize = 4 << 10;
+/// Addresses below this are never mapped: compiled code makes an access fault by going there.
+pub const NULL_BYTES: usize = 64 << 10;

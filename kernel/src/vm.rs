@@ -281,6 +281,7 @@ impl CtxLayout {
 /// The byte offsets of one linked tree's `VmDomain`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DomainLayout {
+    count: u32,
     processes: u32,
     funcs: u32,
     memories: u32,
@@ -295,7 +296,12 @@ impl DomainLayout {
         let func_slots = (flags + processes * 4).next_multiple_of(8);
         let memory_slots = func_slots + funcs * 16;
         let size = (memory_slots + memories * 16).next_multiple_of(16);
-        DomainLayout { processes: flags, funcs: func_slots, memories: memory_slots, size }
+        DomainLayout { count: processes, processes: flags, funcs: func_slots, memories: memory_slots, size }
+    }
+    /// How many processes there are.
+    #[must_use]
+    pub const fn processes(&self) -> u32 {
+        self.count
     }
     /// The flags word ([`flags`]) of process `index`.
     #[must_use]

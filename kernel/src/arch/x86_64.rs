@@ -15,7 +15,7 @@
 //! A fault in guest code cuts off everything below `landing_sp`: the handler sets `rsp` to it and `rip` to `landed`,
 //! which returns 1 from `enter`. Guest frames own nothing, so nothing is lost.
 
-use std::arch::naked_asm;
+use std::arch::{asm, naked_asm};
 use std::mem::offset_of;
 
 /// An entry trampoline: loads the parameters of `code` from the slots at `values`, calls it with `ctx` first, and stores
@@ -153,6 +153,26 @@ pub unsafe extern "C" fn throw<F: FindHandler>(ctx: *mut u8, exception: *mut u8)
         fp = const offset_of!(Resume, fp),
         payload = const offset_of!(Resume, payload),
     )
+}
+
+/// The registers that a callee preserves, where callers may keep values while they wait.
+#[must_use]
+pub fn kept_registers() -> [usize; 6] {
+    let mut kept = [0; 6];
+    // SAFETY: stores six registers to the array and changes nothing else.
+    unsafe {
+        asm!(
+            "mov [{kept}], rbx",
+            "mov [{kept} + 8], rbp",
+            "mov [{kept} + 16], r12",
+            "mov [{kept} + 24], r13",
+            "mov [{kept} + 32], r14",
+            "mov [{kept} + 40], r15",
+            kept = in(reg) &raw mut kept,
+            options(nostack, preserves_flags),
+        );
+    }
+    kept
 }
 
 /// The registers of a thread that a signal interrupted.

@@ -1,1 +1,275 @@
-//! (being written)
+//! The unit of fault, and what runs in it: core instances and everything that they point to.
+//!
+//! One OS thread at a time executes a domain. Everything that compiled code reaches by address (contexts, tables,
+//! globals, memories) belongs to the domain and lives as long as it, so instances may point to each other freely. The
+//! host holds [`externs::Extern`]s, which say whose they are: a domain takes only its own.
+//!
+//! - [`externs`]: what instances import and export, as the host holds it
+//! - [`invoke`]: calls from the host into guests
+//! - [`explain`]: what a cut-off stretch of guest code means
+//! - [`hooks`]: what the component model adds: its built-ins, and who is who
+//! - [`host_items`]: functions, tables, memories, globals and tags that the host makes
+//! - [`inspect`]: reading and changing memories, tables and globals from the host
+//! - [`signatures`]: what the way into a guest must know of a function's type
+//! - [`refs`]: checking the references that the host hands in
+//! - [`collect`]: dropping core exceptions that nobody can reach
+
+mod collect;
+pub mod explain;
+pub mod externs;
+pub mod hooks;
+pub mod host_items;
+pub mod inspect;
+pub mod invoke;
+pub mod refs;
+pub mod signatures;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use abi::fault::{Fault, Trap};
+
+use self::externs::{DomainKey, Extern};
+use self::hooks::{ComponentHooks, NoHooks};
+use self::host_items::HostFunc;
+use self::invoke::StackInUse;
+use self::signatures::Signatures;
+use crate::instance::exceptions::Exceptions;
+use crate::instance::tables::Table;
+use crate::instance::{Instance, InstanceIndex, builtins};
+use crate::jit::engine::Engine;
+use crate::mem::block::{Block, Pinned};
+use crate::mem::linear::Memory;
+use crate::vm::{DomainLayout, VmFuncImport, VmFuncRef, VmGlobal, VmTable, VmTag, ctx, domain, flags};
+
+/// A set of core instances that fault together.
+pub struct Domain {
+    key: DomainKey,
+    engine: Engine,
+    layout: DomainLayout,
+    /// The `VmDomain`.
+    record: Block,
+    instances: Vec<Pinned<Instance>>,
+    tables: Vec<Pinned<Table>>,
+    memories: Vec<Arc<Memory>>,
+    host_funcs: Vec<Pinned<HostFunc>>,
+    host_tables: Vec<Pinned<VmTable>>,
+    host_globals: Vec<(Pinned<VmGlobal>, crate::jit::valtype::GlobalType)>,
+    host_tags: Vec<Pinned<VmTag>>,
+    host_refs: Vec<Pinned<VmFuncRef>>,
+    signatures: Signatures,
+    stacks: Vec<StackInUse>,
+    pending: Option<Pending>,
+    nested: Option<Fault>,
+    exceptions: Exceptions,
+    hooks: &'static dyn ComponentHooks,
+    state: Box<dyn Any + Send>,
+    kept: Vec<Arc<dyn Any + Send + Sync>>,
+}
+
+// SAFETY: the addresses in it are of things that it owns, or of memories that may be shared; it is executed by whoever
+// has it, one thread at a time. Host functions and the state are `Send`.
+unsafe impl Send for Domain {}
+
+/// What a built-in leaves before it returns "a trap is pending".
+#[derive(Debug)]
+enum Pending {
+    /// The trap, to be explained when compiled code executes its trap instruction.
+    Trap(Trap),
+    /// A nested call's fault that the host function passed on, explained already.
+    Fault(Box<Fault>),
+}
+
+/// What a domain is made with.
+pub struct DomainOptions {
+    /// Processes, function slots and memory slots of the linked tree.
+    pub layout: DomainLayout,
+    /// The component model's side.
+    pub hooks: &'static dyn ComponentHooks,
+    /// What the hooks find with [`Domain::state`].
+    pub state: Box<dyn Any + Send>,
+}
+
+impl Default for DomainOptions {
+    /// A domain for core modules only.
+    fn default() -> DomainOptions {
+        DomainOptions { layout: DomainLayout::new(0, 0, 0), hooks: &NoHooks, state: Box::new(()) }
+    }
+}
+
+impl Domain {
+    /// An empty domain. Every process of the layout may be entered and left.
+    #[must_use]
+    pub fn new(engine: &Engine, options: DomainOptions) -> Domain {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let DomainOptions { layout, hooks, state } = options;
+        let mut record = Block::new(layout.size());
+        record.set(domain::BUILTINS.cast_unsigned(), builtins::dispatch());
+        for process in 0..layout.processes() {
+            record.set(layout.flags(process), flags::MAY_LEAVE | flags::MAY_ENTER);
+        }
+        Domain {
+            key: DomainKey(NEXT.fetch_add(1, Ordering::Relaxed)),
+            engine: engine.clone(),
+            layout,
+            record,
+            instances: Vec::new(),
+            tables: Vec::new(),
+            memories: Vec::new(),
+            host_funcs: Vec::new(),
+            host_tables: Vec::new(),
+            host_globals: Vec::new(),
+            host_tags: Vec::new(),
+            host_refs: Vec::new(),
+            signatures: Signatures::default(),
+            stacks: Vec::new(),
+            pending: None,
+            nested: None,
+            exceptions: Exceptions::default(),
+            hooks,
+            state,
+            kept: Vec::new(),
+        }
+    }
+
+    /// What its externs are marked with.
+    pub(crate) fn key(&self) -> DomainKey {
+        self.key
+    }
+
+    /// The engine that its libraries are of.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The `VmDomain`: the context of adapters and host stubs, laid out as [`Self::layout`].
+    #[must_use]
+    pub fn vm(&self) -> *mut u8 {
+        self.record.base()
+    }
+
+    /// Where the `VmDomain` holds what.
+    #[must_use]
+    pub fn layout(&self) -> &DomainLayout {
+        &self.layout
+    }
+
+    /// What was given as [`DomainOptions::state`], if it is a `T`.
+    #[must_use]
+    pub fn state<T: Any>(&self) -> Option<&T> {
+        self.state.downcast_ref()
+    }
+
+    /// What was given as [`DomainOptions::state`], if it is a `T`.
+    #[must_use]
+    pub fn state_mut<T: Any>(&mut self) -> Option<&mut T> {
+        self.state.downcast_mut()
+    }
+
+    /// Keeps something alive as long as the domain: code that its slots point to.
+    pub fn keep(&mut self, thing: Arc<dyn Any + Send + Sync>) {
+        self.kept.push(thing);
+    }
+
+    /// An instance.
+    ///
+    /// # Panics
+    /// If the index is another domain's.
+    #[must_use]
+    pub fn instance(&self, index: InstanceIndex) -> &Instance {
+        &self.instances[index.0 as usize]
+    }
+
+    /// How many instances there are.
+    #[must_use]
+    pub fn instance_count(&self) -> usize {
+        self.instances.len()
+    }
+
+    /// What an instance exports by this name.
+    #[must_use]
+    pub fn export(&self, index: InstanceIndex, name: &str) -> Option<Extern> {
+        let instance = self.instance(index);
+        let entity = instance.library.module.export(name)?;
+        Some(instance.entity(self.key, entity))
+    }
+
+    /// Everything that an instance exports, in the module's order.
+    pub fn exports(&self, index: InstanceIndex) -> impl Iterator<Item = (&str, Extern)> {
+        let instance = self.instance(index);
+        let exports = instance.library.module.exports.iter();
+        exports.map(|export| (export.name.as_str(), instance.entity(self.key, export.entity)))
+    }
+
+    /// The flags ([`flags`]) of a process.
+    #[must_use]
+    pub fn flags(&self, process: u32) -> u32 {
+        self.record.get(self.layout.flags(process))
+    }
+
+    /// Sets the flags of a process.
+    pub fn set_flags(&mut self, process: u32, flags: u32) {
+        self.record.set(self.layout.flags(process), flags);
+    }
+
+    /// Fills a function slot.
+    pub fn set_func_slot(&mut self, slot: u32, func: VmFuncImport) {
+        self.record.set(self.layout.func(slot), func);
+    }
+
+    /// What a function slot holds.
+    #[must_use]
+    pub fn func_slot(&self, slot: u32) -> VmFuncImport {
+        self.record.get(self.layout.func(slot))
+    }
+
+    /// Fills a memory slot.
+    pub fn set_memory_slot(&mut self, slot: u32, memory: &Arc<Memory>) {
+        self.record.set(self.layout.memory(slot), memory.slot());
+    }
+
+    /// Runs one of the component model's built-ins.
+    pub(crate) fn with_hooks<T>(&mut self, work: impl FnOnce(&'static dyn ComponentHooks, &mut Domain) -> T) -> T {
+        self.nested = None;
+        work(self.hooks, self)
+    }
+
+    pub(crate) fn add_instance(&mut self, mut instance: Pinned<Instance>) -> InstanceIndex {
+        let index = InstanceIndex(u32::try_from(self.instances.len()).expect("memory ends before 2^32 instances"));
+        let address = instance.as_ptr();
+        instance.ctx.set(ctx::INSTANCE.cast_unsigned(), address);
+        self.instances.push(instance);
+        index
+    }
+
+    pub(crate) fn instance_mut(&mut self, index: InstanceIndex) -> &mut Instance {
+        &mut self.instances[index.0 as usize]
+    }
+
+    /// Takes what an instance was made with. It stays even if the instance is not made in the end.
+    pub(crate) fn own(&mut self, memories: Vec<Arc<Memory>>, tables: Vec<Pinned<Table>>) {
+        for memory in memories {
+            if !self.memories.iter().any(|known| Arc::ptr_eq(known, &memory)) {
+                self.memories.push(memory);
+            }
+        }
+        self.tables.extend(tables);
+    }
+
+    /// Leaves a trap for the compiled code that the calling built-in returns to; returns the status that says so.
+    pub(crate) fn leave(&mut self, trap: Trap) -> u32 {
+        self.pending = Some(match self.nested.take() {
+            Some(fault) if fault.trap == trap => Pending::Fault(Box::new(fault)),
+            _ => Pending::Trap(trap),
+        });
+        1
+    }
+}
+
+impl std::fmt::Debug for Domain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Domain").field("key", &self.key).field("instances", &self.instances.len()).finish_non_exhaustive()
+    }
+}

@@ -1,6 +1,7 @@
 //! A compiled core module: inert, shared by everything that loads it.
 
-use std::sync::{Arc, Weak};
+use std::any::Any;
+use std::sync::{Arc, OnceLock, Weak};
 
 use cranelift_codegen::ir::TrapCode;
 
@@ -9,13 +10,19 @@ use super::module::Module;
 use crate::trap::site::{Catch, CodeFrame, CodeInfo};
 
 /// A compiled core module.
-#[derive(Debug)]
 pub struct Library {
     /// SHA-256 of the module's bytes.
     pub hash: [u8; 32],
     /// What is known of the module besides its code.
     pub module: Module,
     pub(super) code: Code,
+    derived: OnceLock<Box<dyn Any + Send + Sync>>,
+}
+
+impl std::fmt::Debug for Library {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Library").field("module", &self.module.name).finish_non_exhaustive()
+    }
 }
 
 /// What the code at an address is.
@@ -31,7 +38,16 @@ pub struct Site {
 
 impl Library {
     pub(super) fn new(hash: [u8; 32], module: Module, code: Code) -> Library {
-        Library { hash, module, code }
+        Library { hash, module, code, derived: OnceLock::new() }
+    }
+
+    /// What those who instantiate the library compute once from its module, and keep with it.
+    ///
+    /// # Panics
+    /// If it was computed before as another type.
+    pub(crate) fn derived<T: Any + Send + Sync>(&self, make: impl FnOnce(&Module) -> T) -> &T {
+        let derived = self.derived.get_or_init(|| Box::new(make(&self.module)));
+        derived.downcast_ref().expect("one type is derived from a library")
     }
 
     /// Makes the code known to whoever meets a program counter.

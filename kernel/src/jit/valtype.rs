@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::sig::SigId;
+pub use crate::mem::linear::MemoryType;
 
 /// A core value type (core spec, "Value Types").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -122,21 +123,6 @@ pub struct CoreFuncType {
     pub params: Box<[ValType]>,
     /// Results.
     pub results: Box<[ValType]>,
-}
-
-/// A memory's type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MemoryType {
-    /// Pages at instantiation.
-    pub minimum: u64,
-    /// Pages that it may have.
-    pub maximum: Option<u64>,
-    /// Whether several threads may use it.
-    pub shared: bool,
-    /// Whether addresses are 64 bits wide.
-    pub memory64: bool,
-    /// log2 of the bytes of a page: 16, or 0 (proposal "custom page sizes").
-    pub page_log2: u32,
 }
 
 /// A table's type.

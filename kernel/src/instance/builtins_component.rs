@@ -1,0 +1,121 @@
+//! Component-level built-ins: the component model's side of the domain does the work ([`ComponentHooks`]), but for those
+//! that move bytes.
+//!
+//! # Safety
+//! All functions: called by adapters and host stubs, with the `VmDomain` that they got, and with byte ranges that they
+//! checked against the memories that they are in.
+
+use std::{ptr, slice};
+
+use abi::fault::Trap;
+use abi::text::Step;
+
+use super::builtins::domain_of_record;
+use crate::domain::Domain;
+use crate::domain::hooks::ComponentHooks;
+
+/// Runs `work` and says how it went: a value of 32 bits, or -1 with a trap pending.
+fn value(record: *mut u8, work: impl FnOnce(&'static dyn ComponentHooks, &mut Domain) -> Result<u32, Trap>) -> i64 {
+    // SAFETY: the module's contract.
+    let domain = unsafe { domain_of_record(record) };
+    match domain.with_hooks(work) {
+        Ok(value) => i64::from(value),
+        Err(trap) => {
+            domain.leave(trap);
+            -1
+        }
+    }
+}
+
+/// The same without a value: a status.
+fn status(record: *mut u8, work: impl FnOnce(&'static dyn ComponentHooks, &mut Domain) -> Result<(), Trap>) -> u32 {
+    u32::from(value(record, |hooks, domain| work(hooks, domain).map(|()| 0)) < 0)
+}
+
+/// `host_call`
+pub(super) unsafe extern "C" fn host_call(record: *mut u8, import: u32, values: *mut u64) -> u32 {
+    status(record, |hooks, domain| hooks.host_call(domain, import, values))
+}
+
+/// `resource_new`
+pub(super) unsafe extern "C" fn resource_new(record: *mut u8, process: u32, ty: u32, rep: u32) -> i64 {
+    value(record, |hooks, domain| hooks.resource_new(domain, process, ty, rep))
+}
+
+/// `resource_rep`
+pub(super) unsafe extern "C" fn resource_rep(record: *mut u8, process: u32, ty: u32, handle: u32) -> i64 {
+    value(record, |hooks, domain| hooks.resource_rep(domain, process, ty, handle))
+}
+
+/// `resource_drop`
+pub(super) unsafe extern "C" fn resource_drop(record: *mut u8, process: u32, ty: u32, handle: u32) -> u32 {
+    status(record, |hooks, domain| hooks.resource_drop(domain, process, ty, handle))
+}
+
+/// `transfer_own`
+pub(super) unsafe extern "C" fn transfer_own(record: *mut u8, from: u32, to: u32, ty: u32, handle: u32) -> i64 {
+    value(record, |hooks, domain| hooks.transfer_own(domain, from, to, ty, handle))
+}
+
+/// `transfer_borrow`
+pub(super) unsafe extern "C" fn transfer_borrow(record: *mut u8, from: u32, to: u32, ty: u32, handle: u32) -> i64 {
+    value(record, |hooks, domain| hooks.transfer_borrow(domain, from, to, ty, handle))
+}
+
+/// `scope_enter`
+pub(super) unsafe extern "C" fn scope_enter(record: *mut u8, callee: u32) -> u32 {
+    status(record, |hooks, domain| hooks.scope_enter(domain, callee))
+}
+
+/// `scope_exit`
+pub(super) unsafe extern "C" fn scope_exit(record: *mut u8) -> u32 {
+    status(record, |hooks, domain| hooks.scope_exit(domain))
+}
+
+/// `abi_trap`: leaves that trap pending.
+pub(super) unsafe extern "C" fn abi_trap(record: *mut u8, why: u32, a: u64, b: u64, c: u64) {
+    // SAFETY: the module's contract.
+    let domain = unsafe { domain_of_record(record) };
+    let trap = domain.with_hooks(|hooks, domain| hooks.abi_trap(domain, why, [a, b, c]));
+    domain.leave(trap);
+}
+
+/// `move_bytes`
+pub(super) unsafe extern "C" fn move_bytes(_record: *mut u8, to: *mut u8, from: *const u8, bytes: usize) {
+    // SAFETY: the module's contract; the ranges may overlap.
+    unsafe { ptr::copy(from, to, bytes) };
+}
+
+/// `transcode`: bytes read << 32 | bytes written, or -1 with a trap pending.
+pub(super) unsafe extern "C" fn transcode(
+    record: *mut u8,
+    step: u32,
+    from: *const u8,
+    from_bytes: usize,
+    to: *mut u8,
+    to_bytes: usize,
+) -> i64 {
+    let step = Step::ALL[step as usize];
+    // SAFETY: the module's contract. Two ranges of one memory may overlap, if a `realloc` says so: then the step reads a
+    // copy, so that nothing changes under it.
+    let result = unsafe {
+        let overlap = (from as usize) < to as usize + to_bytes && (to as usize) < from as usize + from_bytes;
+        let (from, to) = (nothing_if(from_bytes, from.cast_mut()), nothing_if(to_bytes, to));
+        let source = slice::from_raw_parts(from, from_bytes);
+        if overlap {
+            let copy = source.to_vec();
+            step.run(&copy, slice::from_raw_parts_mut(to, to_bytes))
+        } else {
+            step.run(source, slice::from_raw_parts_mut(to, to_bytes))
+        }
+    };
+    match result {
+        Ok(done) => ((done.read as i64) << 32) | done.written as i64,
+        Err(trap) => value(record, |_, _| Err(trap)),
+    }
+}
+
+/// Where no bytes are there may be no address either, which a slice must have.
+fn nothing_if(bytes: usize, address: *mut u8) -> *mut u8 {
+    if bytes == 0 { ptr::dangling_mut() } else { address }
+}

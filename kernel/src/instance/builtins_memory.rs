@@ -1,0 +1,86 @@
+//! Built-ins of linear memories. Indices and lengths are the guest's: each is checked here.
+//!
+//! # Safety
+//! All functions: called by compiled code of an instance, with its context and indices that the validator checked.
+
+use std::ptr;
+
+use abi::fault::Trap;
+
+use super::builtins::{domain_of, instance_of};
+
+/// `memory.grow`: the old size in pages, or -1.
+pub(super) unsafe extern "C" fn grow(ctx: *mut u8, memory: u32, delta: u64) -> i64 {
+    // SAFETY: the module's contract.
+    let instance = unsafe { instance_of(ctx) };
+    let old = instance.memories[memory as usize].grow(delta);
+    old.and_then(|pages| i64::try_from(pages).ok()).unwrap_or(-1)
+}
+
+/// `memory.copy`
+pub(super) unsafe extern "C" fn copy(
+    ctx: *mut u8,
+    to_memory: u32,
+    from_memory: u32,
+    to: u64,
+    from: u64,
+    bytes: u64,
+) -> u32 {
+    // SAFETY: the module's contract.
+    let instance = unsafe { instance_of(ctx) };
+    let source = instance.memories[from_memory as usize].check(from, bytes);
+    let target = instance.memories[to_memory as usize].check(to, bytes);
+    let (Some(source), Some(target)) = (source, target) else {
+        return out_of_bounds(ctx);
+    };
+    // SAFETY: both ranges are inside their memories, as was just checked; they may overlap. Where other threads store to
+    // a shared memory the bytes are any of theirs, as the threads proposal has it.
+    unsafe { ptr::copy(source, target, bytes as usize) };
+    0
+}
+
+/// `memory.fill`
+pub(super) unsafe extern "C" fn fill(ctx: *mut u8, memory: u32, at: u64, byte: u32, bytes: u64) -> u32 {
+    // SAFETY: the module's contract.
+    let instance = unsafe { instance_of(ctx) };
+    let Some(target) = instance.memories[memory as usize].check(at, bytes) else {
+        return out_of_bounds(ctx);
+    };
+    // SAFETY: the range is inside the memory, as was just checked.
+    unsafe { ptr::write_bytes(target, byte as u8, bytes as usize) };
+    0
+}
+
+/// `memory.init`
+pub(super) unsafe extern "C" fn init(
+    ctx: *mut u8,
+    memory: u32,
+    segment: u32,
+    to: u64,
+    from: u32,
+    bytes: u32,
+) -> u32 {
+    // SAFETY: the module's contract.
+    let instance = unsafe { instance_of(ctx) };
+    let source = instance.data(segment).get(from as usize..from as usize + bytes as usize);
+    let target = instance.memories[memory as usize].check(to, u64::from(bytes));
+    let (Some(source), Some(target)) = (source, target) else {
+        return out_of_bounds(ctx);
+    };
+    // SAFETY: the range is inside the memory, as was just checked; a segment is never in a memory.
+    unsafe { ptr::copy_nonoverlapping(source.as_ptr(), target, source.len()) };
+    0
+}
+
+/// `data.drop`
+pub(super) unsafe extern "C" fn data_drop(ctx: *mut u8, segment: u32) {
+    // SAFETY: the module's contract.
+    let instance = unsafe { instance_of(ctx) };
+    instance.dropped_data[segment as usize] = true;
+}
+
+#[cold]
+fn out_of_bounds(ctx: *mut u8) -> u32 {
+    // SAFETY: the module's contract.
+    unsafe { domain_of(ctx) }.leave(Trap::MemoryOutOfBounds)
+}
