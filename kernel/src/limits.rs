@@ -37,3 +37,12 @@ pub const EXCEPTION_BYTES: u32 = 16 << 10;
 pub const COMPILE_BYTES_PER_THREAD: usize = 4 << 10;
 /// Addresses below this are never mapped: compiled code makes an access fault by going there.
 pub const NULL_BYTES: usize = 64 << 10;
+/// Parts of the types of one function between components: what is written out as code, so that a small file cannot
+/// make much of it.
+pub const ADAPTER_NODES: u32 = 1 << 14;
+/// The same for all functions of a tree together.
+pub const ADAPTERS_NODES: u32 = 1 << 20;
+/// A type with more parts than this is copied by a function of its own, which all adapters share.
+pub const ADAPTER_INLINE_NODES: u32 = 32;
+/// A fixed-length list with more elements than this is copied by a loop.
+pub const ADAPTER_UNROLLED_ELEMENTS: u32 = 4;

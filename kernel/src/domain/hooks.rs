@@ -64,6 +64,9 @@ pub trait ComponentHooks: Sync {
     /// `abi_trap`: the trap that an adapter found, by its number in the adapter compiler's list and three details.
     fn abi_trap(&self, domain: &mut Domain, why: u32, details: [u64; 3]) -> Trap;
 
+    /// `refuse`: the trap of adapter `adapter`, a function that may be linked but not called.
+    fn refuse(&self, domain: &mut Domain, adapter: u32) -> Trap;
+
     /// Who process `process` of this domain is: its id, and its name as a path from the root.
     fn process(&self, domain: &Domain, process: u32) -> Option<(ProcessId, String)>;
 
@@ -104,6 +107,9 @@ impl ComponentHooks for NoHooks {
         Err(NO_COMPONENTS)
     }
     fn abi_trap(&self, _: &mut Domain, _: u32, _: [u64; 3]) -> Trap {
+        NO_COMPONENTS
+    }
+    fn refuse(&self, _: &mut Domain, _: u32) -> Trap {
         NO_COMPONENTS
     }
     fn process(&self, _: &Domain, _: u32) -> Option<(ProcessId, String)> {

@@ -62,6 +62,7 @@ const fn address(builtin: Builtin) -> *const () {
         Builtin::scope_enter => builtins_component::scope_enter as *const (),
         Builtin::scope_exit => builtins_component::scope_exit as *const (),
         Builtin::abi_trap => builtins_component::abi_trap as *const (),
+        Builtin::refuse => builtins_component::refuse as *const (),
         Builtin::move_bytes => builtins_component::move_bytes as *const (),
         Builtin::transcode => builtins_component::transcode as *const (),
     }

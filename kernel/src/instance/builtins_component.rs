@@ -80,6 +80,14 @@ pub(super) unsafe extern "C" fn abi_trap(record: *mut u8, why: u32, a: u64, b: u
     domain.leave(trap);
 }
 
+/// `refuse`: leaves the trap of a function that may not be called.
+pub(super) unsafe extern "C" fn refuse(record: *mut u8, adapter: u32) {
+    // SAFETY: the module's contract.
+    let domain = unsafe { domain_of_record(record) };
+    let trap = domain.with_hooks(|hooks, domain| hooks.refuse(domain, adapter));
+    domain.leave(trap);
+}
+
 /// `move_bytes`
 pub(super) unsafe extern "C" fn move_bytes(_record: *mut u8, to: *mut u8, from: *const u8, bytes: usize) {
     // SAFETY: the module's contract; the ranges may overlap.

@@ -89,6 +89,8 @@ builtins! {
     scope_exit() -> I32;
     /// why (an index of the adapter compiler's list), three details: leaves that trap pending
     abi_trap(I32, I64, I64, I64);
+    /// adapter: leaves the trap pending that this adapter refuses every call with
+    refuse(I32);
     /// destination, source, bytes: copies, also where they overlap
     move_bytes(Ptr, Ptr, I64);
     /// [`abi::text::Step`], source, its bytes, destination, its bytes → bytes read << 32 | bytes written, or -1 with a

@@ -1,8 +1,273 @@
 //! Adapters: plans → CLIF → machine code.
 //!
+//! An adapter is one function that the caller calls as if it were the callee: it lifts from one process and lowers into
+//! the other in one pass, without a value in between. It is trusted code over hostile pointers, so every load and store
+//! of guest memory goes through [`region`].
+//!
 //! - [`spec`]: what is compiled
+//! - `invoke`: a call between two processes, `stub`: calls that go elsewhere
+//! - `copy`: values by their types, `lists`, `texts`
+//! - `region`: guest memory that has been checked
+//! - `part`: functions that adapters share
+//! - [`reason`]: why an adapter ends a call
+//! - `emit`: a function while it is written
 
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
+
+use cranelift_codegen::Context;
+use cranelift_codegen::ir::{Function, Signature, TrapCode};
+use cranelift_frontend::FunctionBuilderContext;
+
+use self::emit::{Emit, core_signature};
+use self::part::{Part, Parts};
+use self::spec::{AdapterSpec, Refusal};
+use super::body::Body;
+use super::compile_error::CompileError;
+use super::engine::Engine;
+use super::image::{Code, Image};
+use crate::limits::{ADAPTER_NODES, ADAPTERS_NODES};
+use crate::trap::site::{Catch, CodeFrame, CodeInfo, Edge};
+use crate::vm::DomainLayout;
+use abi::flat::CoreType;
+use cranelift_codegen::ir::Value;
+
+mod copy;
+mod emit;
+mod invoke;
+mod lists;
+mod part;
+pub mod reason;
+mod region;
 pub mod spec;
+mod stub;
+mod texts;
 
-/// The compiled adapters and stubs of one linked tree.
-pub struct Adapters;
+/// The compiled adapters and stubs of one linked tree; clones share them.
+#[derive(Clone)]
+pub struct Adapters {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    code: Code,
+    /// What is known of each function of the image, the adapters first, in order.
+    known: Vec<Known>,
+    refusals: HashMap<u32, String>,
+}
+
+/// What is known of one function.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    name: Option<String>,
+    edge: Option<Edge>,
+}
+
+impl Adapters {
+    /// Compiles one function for each of `specs`, for domains of this layout.
+    ///
+    /// # Errors
+    /// [`CompileError::Limit`] if the types are too large, else if the code generator refuses or there is no room.
+    pub fn compile(
+        engine: &Engine,
+        specs: &[AdapterSpec],
+        layout: DomainLayout,
+    ) -> Result<Adapters, CompileError> {
+        check_nodes(specs)?;
+        let count = u32::try_from(specs.len()).expect("specifications fit into memory");
+        let mut writer = Writer { engine, layout, parts: Parts::new(count), scratch: Scratch::default() };
+        let mut bodies = Vec::with_capacity(specs.len());
+        let mut known = Vec::with_capacity(specs.len());
+        for (spec, number) in specs.iter().zip(0..) {
+            known.push(spec.known());
+            let (params, results) = spec.signature();
+            let sig = core_signature(&params, &results);
+            bodies.push(writer.function(sig, &spec.name(), |emit, params| spec.emit(emit, number, params))?);
+        }
+        let mut at = 0;
+        while let Some(part) = writer.parts.list.get(at).cloned() {
+            at += 1;
+            known.push(known_part(&part));
+            bodies.push(writer.function(part.signature(), "(shared part)", |emit, params| part.emit(emit, params))?);
+        }
+        let alignment = engine.isa().function_alignment().preferred.max(1) as usize;
+        let code = Image::assemble(bodies, alignment)?.publish(&[])?;
+        let refusals = specs.iter().zip(0..).filter_map(|(spec, number)| Some((number, spec.refusal()?)));
+        Ok(Adapters::describe(Inner { code, known, refusals: refusals.collect() }))
+    }
+
+    fn describe(inner: Inner) -> Adapters {
+        let inner = Arc::new(inner);
+        let info: Weak<dyn CodeInfo> = Arc::downgrade(&(Arc::clone(&inner) as Arc<dyn CodeInfo>));
+        inner.code.block().describe(info);
+        Adapters { inner }
+    }
+
+    /// The entry of the adapter at this place.
+    #[must_use]
+    pub fn func(&self, index: u32) -> *const u8 {
+        self.inner.code.func(index as usize)
+    }
+
+    /// Why the adapter at this place refuses every call, if it does.
+    #[must_use]
+    pub fn refusal(&self, index: u32) -> Option<&str> {
+        self.inner.refusals.get(&index).map(String::as_str)
+    }
+
+    /// Bytes of machine code.
+    #[must_use]
+    pub fn code_bytes(&self) -> usize {
+        self.inner.code.block().len()
+    }
+}
+
+impl CodeInfo for Inner {
+    fn trap(&self, offset: u32) -> Option<TrapCode> {
+        self.code.trap(offset)
+    }
+
+    fn frame(&self, offset: u32) -> Option<CodeFrame> {
+        let (func, _) = self.code.locate(offset)?;
+        let name = self.known[func].name.clone()?;
+        Some(CodeFrame { func_name: Some(name), ..CodeFrame::default() })
+    }
+
+    fn edge(&self, offset: u32) -> Option<Edge> {
+        let (func, _) = self.code.locate(offset)?;
+        self.known[func].edge
+    }
+
+    /// A core exception that leaves a lifted function is a trap (CanonicalABI.md, `call_and_trap_on_throw`).
+    fn catches(&self, _: u32) -> Catch {
+        Catch::Stop
+    }
+}
+
+/// A type that would make too much code is refused before any is made.
+fn check_nodes(specs: &[AdapterSpec]) -> Result<(), CompileError> {
+    let mut total = 0_u64;
+    for spec in specs {
+        let AdapterSpec::Call { plan, .. } = spec else { continue };
+        let types = plan.ty.params.iter().map(|(_, ty)| ty).chain(&plan.ty.result);
+        let nodes: u64 = types.map(|ty| u64::from(copy::nodes(ty, ADAPTER_NODES))).sum();
+        total += nodes;
+        for (limit, value, allowed) in [
+            ("parts of the types of one function between components", nodes, ADAPTER_NODES),
+            ("parts of the types of all functions between components", total, ADAPTERS_NODES),
+        ] {
+            if value > u64::from(allowed) {
+                return Err(CompileError::Limit { limit, value, allowed: u64::from(allowed) });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn known_part(part: &Part) -> Known {
+    let edge = part.calls_into().map(|process| Edge { caller: process, callee: process });
+    Known { name: edge.map(|_| "canonical-abi realloc".to_owned()), edge }
+}
+
+/// What functions of one image have in common while they are written.
+struct Writer<'e> {
+    engine: &'e Engine,
+    layout: DomainLayout,
+    parts: Parts,
+    scratch: Scratch,
+}
+
+struct Scratch {
+    context: Context,
+    builder: FunctionBuilderContext,
+}
+
+impl Default for Scratch {
+    fn default() -> Scratch {
+        Scratch { context: Context::new(), builder: FunctionBuilderContext::new() }
+    }
+}
+
+impl Writer<'_> {
+    /// The code generator asserts what it believes; a component must not be able to end the process with that.
+    fn function(
+        &mut self,
+        sig: Signature,
+        name: &str,
+        write: impl FnOnce(&mut Emit<'_>, &[Value]),
+    ) -> Result<Body, CompileError> {
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let func: &mut Function = &mut self.scratch.context.func;
+            let (mut emit, params) = Emit::start(func, &mut self.scratch.builder, sig, self.layout, &mut self.parts);
+            write(&mut emit, &params);
+            emit.finish(self.engine.isa());
+            Body::compile(self.engine.isa(), &mut self.scratch.context, || name.to_owned())
+        }));
+        result.unwrap_or_else(|panic| {
+            self.scratch = Scratch::default();
+            let words = panic.downcast_ref::<String>().map(String::as_str);
+            let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
+            let message = format!("internal error of the adapter compiler: {words}");
+            Err(CompileError::Codegen { func: name.to_owned(), message })
+        })
+    }
+}
+
+impl AdapterSpec {
+    fn emit(&self, emit: &mut Emit<'_>, number: u32, params: &[Value]) {
+        match self {
+            AdapterSpec::Call { plan, .. } => emit.invoke(plan, params),
+            AdapterSpec::Host { import, process, results, .. } => emit.host(*process, *import, params, results),
+            AdapterSpec::ResourceNew { process, ty } => emit.resource_new(*process, *ty, params[0]),
+            AdapterSpec::ResourceRep { process, ty } => emit.resource_rep(*process, *ty, params[0]),
+            AdapterSpec::ResourceDrop { process, ty } => emit.resource_drop(*process, *ty, params[0]),
+            AdapterSpec::Refuse { reason: Refusal::Reentrance, .. } => emit.reenter(),
+            AdapterSpec::Refuse { reason: Refusal::Message(_), .. } => emit.refuse(number),
+        }
+    }
+
+    /// The core signature, without the context.
+    pub(crate) fn signature(&self) -> (Vec<CoreType>, Vec<CoreType>) {
+        match self {
+            AdapterSpec::Call { plan, .. } => invoke::signature_of(plan),
+            AdapterSpec::Host { params, results, .. } | AdapterSpec::Refuse { params, results, .. } => {
+                (params.clone(), results.clone())
+            }
+            AdapterSpec::ResourceNew { .. } | AdapterSpec::ResourceRep { .. } => {
+                (vec![CoreType::I32], vec![CoreType::I32])
+            }
+            AdapterSpec::ResourceDrop { .. } => (vec![CoreType::I32], Vec::new()),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            AdapterSpec::Call { name, .. } | AdapterSpec::Host { name, .. } | AdapterSpec::Refuse { name, .. } => {
+                name.clone()
+            }
+            AdapterSpec::ResourceNew { ty, .. } => format!("resource.new {ty}"),
+            AdapterSpec::ResourceRep { ty, .. } => format!("resource.rep {ty}"),
+            AdapterSpec::ResourceDrop { ty, .. } => format!("resource.drop {ty}"),
+        }
+    }
+
+    fn known(&self) -> Known {
+        let edge = match self {
+            AdapterSpec::Call { plan, .. } => Edge { caller: plan.caller.process, callee: plan.callee.process },
+            AdapterSpec::Host { process, .. }
+            | AdapterSpec::ResourceNew { process, .. }
+            | AdapterSpec::ResourceRep { process, .. }
+            | AdapterSpec::ResourceDrop { process, .. }
+            | AdapterSpec::Refuse { process, .. } => Edge { caller: *process, callee: *process },
+        };
+        Known { name: Some(self.name()), edge: Some(edge) }
+    }
+
+    fn refusal(&self) -> Option<String> {
+        match self {
+            AdapterSpec::Refuse { reason: Refusal::Message(message), .. } => Some(message.clone()),
+            _ => None,
+        }
+    }
+}
