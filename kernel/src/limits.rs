@@ -46,3 +46,8 @@ pub const ADAPTERS_NODES: u32 = 1 << 20;
 pub const ADAPTER_INLINE_NODES: u32 = 32;
 /// A fixed-length list with more elements than this is copied by a loop.
 pub const ADAPTER_UNROLLED_ELEMENTS: u32 = 4;
+/// Values that the calls, blocks and branches of one function carry together: each byte of a function can stand for a
+/// thousand of them.
+pub const MAX_CARRIED_VALUES: usize = 1 << 24;
+/// Locals times blocks of one function: what building its data flow can cost at worst.
+pub const MAX_LOCALS_TIMES_BLOCKS: usize = 1 << 28;

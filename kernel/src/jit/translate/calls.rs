@@ -128,7 +128,9 @@ impl FuncTranslator<'_> {
 
     /// The context and the arguments, which are popped.
     fn call_args(&mut self, callee: &Callee) -> Vec<Value> {
-        let count = self.module.types[callee.ty as usize].func.params.len();
+        let ty = &self.module.types[callee.ty as usize].func;
+        let count = ty.params.len();
+        self.weight += count + ty.results.len();
         let mut args = Vec::with_capacity(count + 1);
         args.push(callee.ctx);
         let at = self.stack.len() - count;

@@ -102,6 +102,7 @@ impl FuncTranslator<'_> {
 
     /// A new block with parameters of these types.
     pub(super) fn block_with(&mut self, params: &[Type]) -> Block {
+        self.weight += 1 + params.len();
         let block = self.builder.create_block();
         for &ty in params {
             self.builder.append_block_param(block, ty);
@@ -143,7 +144,8 @@ impl FuncTranslator<'_> {
     fn open_if(&mut self, ty: BlockType) {
         let (params, results) = self.block_types(ty);
         let condition = self.pop();
-        let args = block_args(&self.peek(params.len()));
+        let args = self.peek(params.len());
+        let args = self.block_args(&args);
         let kind = FrameKind::Dead;
         let end = self.open(kind, params.len(), &results);
         let then = self.builder.create_block();
@@ -235,12 +237,14 @@ impl FuncTranslator<'_> {
 
     /// Jumps with arguments.
     pub(super) fn jump(&mut self, block: Block, args: &[Value]) {
-        self.builder.ins().jump(block, &block_args(args));
+        let args = self.block_args(args);
+        self.builder.ins().jump(block, &args);
     }
 
     /// Ends the block with a branch that may be taken; translation goes on where it is not.
     pub(super) fn branch_unless(&mut self, condition: Value, next: Block, target: Block, args: &[Value]) {
-        self.builder.ins().brif(condition, target, &block_args(args), next, &[]);
+        let args = self.block_args(args);
+        self.builder.ins().brif(condition, target, &args, next, &[]);
         self.builder.seal_block(next);
         self.builder.switch_to_block(next);
     }
@@ -289,6 +293,7 @@ impl FuncTranslator<'_> {
         let jump_table = self.builder.create_jump_table(data);
         self.builder.ins().br_table(index, jump_table);
         for (block, target) in order {
+            self.check_weight()?;
             self.builder.seal_block(block);
             self.builder.switch_to_block(block);
             self.jump(target, &args);
@@ -296,9 +301,10 @@ impl FuncTranslator<'_> {
         self.reachable = false;
         Ok(())
     }
-}
 
-/// Values as arguments of a branch.
-pub(super) fn block_args(values: &[Value]) -> Vec<BlockArg> {
-    values.iter().map(|&value| BlockArg::Value(value)).collect()
+    /// Values as arguments of a branch.
+    pub(super) fn block_args(&mut self, values: &[Value]) -> Vec<BlockArg> {
+        self.weight += values.len();
+        values.iter().map(|&value| BlockArg::Value(value)).collect()
+    }
 }

@@ -5,13 +5,22 @@
 //! - [`state`]: operand and control stack
 //! - [`signature`]: machine signatures
 //! - `control`, `calls`, `access`, `bulk`, `slots`, `refs`, `trytable`: operators by family
+//! - `operands`: the translator as operator tables see it
+//! - `numeric`, `convert`, `simd`, `atomic`: those tables
 
 mod access;
+mod atomic;
 mod bulk;
 mod calls;
 mod control;
+mod convert;
+mod numeric;
+mod operands;
+#[cfg(test)]
+mod operator_tests;
 mod refs;
 pub mod signature;
+mod simd;
 mod slots;
 mod state;
 mod trytable;
@@ -55,7 +64,7 @@ pub fn translate(
     let ty = unit.module.func_type(index);
     func.signature = signature::compiled(ty);
     signature::check_stack(func);
-    let mut translator = FuncTranslator::new(unit.module, unit.isa, FunctionBuilder::new(func, scratch));
+    let mut translator = FuncTranslator::new(unit.module, FunctionBuilder::new(func, scratch));
     let result = translator.body(unit, ty.results.len(), body, validator);
     match result {
         Ok(()) => {
@@ -95,6 +104,7 @@ impl FuncTranslator<'_> {
             let op = reader.read()?;
             validator.op(self.offset, &op)?;
             self.operator(&op)?;
+            self.check_weight()?;
         }
         reader.finish()?;
         Ok(())
@@ -151,7 +161,11 @@ impl FuncTranslator<'_> {
             || self.calls(op)?
             || self.bulk(op)
             || self.refs(op)
-            || self.exceptions(op);
+            || self.exceptions(op)
+            || numeric::numeric(self, op)
+            || convert::convert(self, op)
+            || simd::simd(self, op)
+            || atomic::atomic(self, op);
         if known { Ok(()) } else { self.unsupported(format!("operator `{}`", name(op))) }
     }
 }

@@ -6,7 +6,6 @@ use cranelift_codegen::ir::{
     AliasRegion, AliasRegionData, Block, FuncRef, Inst, InstBuilder, MemFlagsData, SigRef, TrapCode, Type,
     Value, types,
 };
-use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, Variable};
 
 use super::super::builtin::Builtin;
@@ -16,14 +15,13 @@ use super::super::sig::SigId;
 use super::super::trapcode;
 use super::super::valtype::ValType;
 use super::signature;
+use crate::limits::{MAX_CARRIED_VALUES, MAX_LOCALS_TIMES_BLOCKS};
 use crate::vm;
 
 /// Translates one function body, operator by operator.
 pub struct FuncTranslator<'a> {
     /// The module that the function belongs to.
     pub(super) module: &'a Module,
-    /// The target, for what depends on the processor's features.
-    pub(super) isa: &'a dyn TargetIsa,
     /// Where instructions go.
     pub(super) builder: FunctionBuilder<'a>,
     /// Operands: `i32`, `i64`, `f32`, `f64`, vectors as `i8x16`, references as `i64`.
@@ -43,6 +41,8 @@ pub struct FuncTranslator<'a> {
     pub(super) handlers: Vec<Block>,
     /// Where the operator being translated is, from the first byte of the file.
     pub(super) offset: u64,
+    /// Values that calls, blocks and branches have moved so far.
+    pub(super) weight: usize,
     pub(super) sigs: HashMap<SigId, SigRef>,
     builtin_sigs: HashMap<Builtin, SigRef>,
     pub(super) funcs: HashMap<u32, FuncRef>,
@@ -163,7 +163,7 @@ pub(super) fn region(builder: &mut FunctionBuilder<'_>, which: Region) -> AliasR
 
 impl<'a> FuncTranslator<'a> {
     /// A translator with nothing but the function's context parameter.
-    pub(super) fn new(module: &'a Module, isa: &'a dyn TargetIsa, mut builder: FunctionBuilder<'a>) -> Self {
+    pub(super) fn new(module: &'a Module, mut builder: FunctionBuilder<'a>) -> Self {
         let entry = builder.create_block();
         builder.append_block_params_for_function_params(entry);
         builder.switch_to_block(entry);
@@ -172,7 +172,6 @@ impl<'a> FuncTranslator<'a> {
         let access = Access::new(&mut builder);
         FuncTranslator {
             module,
-            isa,
             builder,
             stack: Vec::new(),
             frames: Vec::new(),
@@ -182,6 +181,7 @@ impl<'a> FuncTranslator<'a> {
             access,
             handlers: Vec::new(),
             offset: 0,
+            weight: 0,
             sigs: HashMap::new(),
             builtin_sigs: HashMap::new(),
             funcs: HashMap::new(),
@@ -224,6 +224,25 @@ impl<'a> FuncTranslator<'a> {
     /// The error for something that the kernel does not have, at this operator.
     pub(super) fn unsupported<T>(&self, item: impl Into<String>) -> Result<T, CompileError> {
         Err(CompileError::Unsupported { item: item.into(), offset: self.offset })
+    }
+
+    /// Refuses a function that is small in bytes and huge as code: few bytes can carry a thousand values each.
+    pub(super) fn check_weight(&self) -> Result<(), CompileError> {
+        let refuse = |limit, value: usize, allowed: usize| {
+            Err(CompileError::Limit { limit, value: value as u64, allowed: allowed as u64 })
+        };
+        if self.weight > MAX_CARRIED_VALUES {
+            return refuse(
+                "values carried by one function's calls and branches",
+                self.weight,
+                MAX_CARRIED_VALUES,
+            );
+        }
+        let flow = self.locals.len() * self.builder.func.dfg.num_blocks();
+        if flow > MAX_LOCALS_TIMES_BLOCKS {
+            return refuse("one function's locals times blocks", flow, MAX_LOCALS_TIMES_BLOCKS);
+        }
+        Ok(())
     }
 
     /// A constant address-sized word.
