@@ -51,3 +51,11 @@ pub const ADAPTER_UNROLLED_ELEMENTS: u32 = 4;
 pub const MAX_CARRIED_VALUES: usize = 1 << 24;
 /// Locals times blocks of one function: what building its data flow can cost at worst.
 pub const MAX_LOCALS_TIMES_BLOCKS: usize = 1 << 28;
+/// Processes of one tree.
+pub const MAX_PROCESSES: usize = 10_000;
+/// Core instances of one tree.
+pub const MAX_CORE_INSTANCES: usize = 30_000;
+/// Lowered functions and resource built-ins of one tree.
+pub const MAX_ADAPTERS: usize = 200_000;
+/// How deep component instances nest.
+pub const MAX_NESTED_INSTANCES: usize = 100;

@@ -1,1 +1,28 @@
-//! (being written)
+//! Components: parse, link, launch. The spec's words in, the operating system's words out.
+//!
+//! Nothing here knows the canonical ABI but by name.
+//!
+//! - [`parse`]: bytes → definitions, validated; [`validate`]: the rules that wasmparser leaves to us
+//! - [`executable`]: definitions and compiled libraries; [`image`]: the same as bytes
+//! - [`link`]: definitions → a linear program ([`linked`]); [`def`]: what an index means meanwhile;
+//!   [`offer`]: what the host gives; [`name`]: by which name; [`resolve`]: types
+//! - [`tree`]: launches that and calls into it; [`running`]: what its built-ins ([`hooks`]) work on; [`guest`]: a
+//!   process as one side of a call
+//! - [`error`]: why not
+
+pub mod error;
+pub mod executable;
+pub mod image;
+pub mod link;
+pub mod linked;
+pub mod name;
+pub mod tree;
+pub mod validate;
+
+mod def;
+mod guest;
+mod hooks;
+mod offer;
+mod parse;
+mod resolve;
+mod running;

@@ -62,6 +62,13 @@ pub struct Instance {
 unsafe impl Send for Instance {}
 
 impl Instance {
+    /// Bytes of the memories that it defines.
+    #[must_use]
+    pub fn own_memory_bytes(&self) -> u64 {
+        let imported = self.library.module.imported.memories as usize;
+        self.memories.iter().skip(imported).map(|memory| memory.bytes() as u64).sum()
+    }
+
     /// What the host holds of one of its things.
     pub(crate) fn entity(&self, domain: DomainKey, entity: Entity) -> Extern {
         let module = &self.library.module;

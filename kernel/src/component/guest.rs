@@ -1,0 +1,112 @@
+//! A process of a running tree as one side of a call ([`Side`]).
+
+use abi::fault::{Fault, Trap};
+use abi::plan::Endpoint;
+use abi::side::{Encoding, Side};
+use abi::types::ResourceType;
+
+use super::running::Running;
+use crate::domain::Domain;
+use crate::domain::externs::MemoryRef;
+use crate::vm::flags::{MAY_ENTER, MAY_LEAVE};
+
+/// A process, with the canonical options of the call at hand.
+pub(super) struct Guest<'d> {
+    /// Whose process it is.
+    pub domain: &'d mut Domain,
+    endpoint: &'d Endpoint,
+    memory: Option<MemoryRef>,
+}
+
+impl<'d> Guest<'d> {
+    /// The side of `endpoint`, whose slots are filled.
+    pub fn new(domain: &'d mut Domain, endpoint: &'d Endpoint) -> Guest<'d> {
+        let memory =
+            endpoint.memory.and_then(|slot| Running::of(domain).memories.get(slot as usize)?.clone());
+        Guest { domain, endpoint, memory }
+    }
+
+    /// Calls a core function of this process, by slot; scopes that a fault leaves open are closed.
+    ///
+    /// # Errors
+    /// The guest's fault.
+    pub fn call(&mut self, slot: u32, args: &[u128], results: &mut [u128]) -> Result<(), Fault> {
+        call_slot(self.domain, self.endpoint.process, slot, args, results)
+    }
+
+    /// Runs `work` while the process may not call out.
+    pub fn staying<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let process = self.endpoint.process;
+        let before = self.domain.flags(process);
+        self.domain.set_flags(process, before & !MAY_LEAVE);
+        let result = work(self);
+        // A fault meanwhile has taken MAY_ENTER away for good.
+        let after = self.domain.flags(process);
+        self.domain.set_flags(process, (after & MAY_ENTER) | (before & !MAY_ENTER));
+        result
+    }
+}
+
+/// Calls the core function in a slot as one of `process`.
+pub(super) fn call_slot(
+    domain: &mut Domain,
+    process: u32,
+    slot: u32,
+    args: &[u128],
+    results: &mut [u128],
+) -> Result<(), Fault> {
+    let running = Running::of(domain);
+    let depth = running.handles.depth();
+    let func = *running
+        .funcs
+        .get(slot as usize)
+        .and_then(Option::as_ref)
+        .ok_or_else(|| Fault::new(Trap::Host("a function of a tree that is not up".to_owned())))?;
+    let result = domain.call_process(Some(process), &func, args, results);
+    if result.is_err() {
+        Running::of_mut(domain).handles.unwind(depth);
+    }
+    result
+}
+
+impl Side for Guest<'_> {
+    fn encoding(&self) -> Encoding {
+        self.endpoint.encoding
+    }
+
+    fn memory(&self) -> &[u8] {
+        self.memory.as_ref().and_then(|memory| self.domain.memory(memory)).unwrap_or(&[])
+    }
+
+    fn memory_mut(&mut self) -> &mut [u8] {
+        self.memory.as_ref().and_then(|memory| self.domain.memory_mut(memory)).unwrap_or(&mut [])
+    }
+
+    fn realloc(&mut self, old: u32, old_bytes: u32, align: u32, new_bytes: u32) -> Result<u32, Trap> {
+        let Some(slot) = self.endpoint.realloc else {
+            return Err(Trap::Unsupported(
+                "a call that needs the canonical option `realloc`, which is missing",
+            ));
+        };
+        let args = [old, old_bytes, align, new_bytes].map(u128::from);
+        let mut results = [0];
+        self.staying(|guest| guest.call(slot, &args, &mut results)).map_err(|fault| fault.trap)?;
+        Ok(results[0] as u32)
+    }
+
+    fn lift_own(&mut self, ty: ResourceType, index: u32) -> Result<u32, Trap> {
+        Running::of_mut(self.domain).handles.lift_own(self.endpoint.process, ty, index)
+    }
+
+    fn lift_borrow(&mut self, ty: ResourceType, index: u32) -> Result<u32, Trap> {
+        Running::of_mut(self.domain).handles.lend(self.endpoint.process, ty, index)
+    }
+
+    fn lower_own(&mut self, ty: ResourceType, rep: u32) -> Result<u32, Trap> {
+        Running::of_mut(self.domain).handles.add_own(self.endpoint.process, ty, rep)
+    }
+
+    fn lower_borrow(&mut self, ty: ResourceType, rep: u32) -> Result<u32, Trap> {
+        Running::of_mut(self.domain).lower_borrow(self.endpoint.process, ty, rep)
+    }
+}

@@ -1,0 +1,212 @@
+//! The run-time half of the component-level built-ins: host calls, handles, scopes.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use abi::fault::{Fault, Trap};
+use abi::id::ProcessId;
+use abi::side::{Encoding, Side};
+use abi::state::ProcessState;
+use abi::types::{FuncType, ResourceType};
+
+use super::guest::{Guest, call_slot};
+use super::linked::HostImport;
+use super::running::Running;
+use crate::domain::Domain;
+use crate::domain::hooks::ComponentHooks;
+use crate::host::HostCall;
+use crate::jit::fuse::reason::Reason;
+use crate::vm::flags::MAY_ENTER;
+
+/// The hooks of every domain that runs a tree; what they work on is its [`Running`].
+pub(super) struct Hooks;
+
+impl ComponentHooks for Hooks {
+    fn host_call(&self, domain: &mut Domain, import: u32, values: *mut u64) -> Result<(), Trap> {
+        let linked = Arc::clone(&Running::of(domain).linked);
+        let import =
+            linked.imports.get(import as usize).ok_or(Trap::Unsupported("an unknown host import"))?;
+        // SAFETY: the stub of this import passes as many slots as the import has core parameters or results.
+        let core = unsafe { std::slice::from_raw_parts_mut(values, import.slots) };
+        let depth = Running::of(domain).handles.depth();
+        if import.lends {
+            Running::of_mut(domain).handles.enter()?;
+        }
+        let mut call = Call { guest: Guest::new(domain, &import.caller), import, core };
+        let result = import.func.call(&mut call);
+        let handles = &mut Running::of_mut(domain).handles;
+        if result.is_ok() && import.lends {
+            handles.exit()?;
+        }
+        handles.unwind(depth);
+        result
+    }
+
+    fn resource_new(&self, domain: &mut Domain, process: u32, ty: u32, rep: u32) -> Result<u32, Trap> {
+        Running::of_mut(domain).handles.add_own(process, ResourceType(ty), rep)
+    }
+
+    fn resource_rep(&self, domain: &mut Domain, process: u32, ty: u32, handle: u32) -> Result<u32, Trap> {
+        Running::of_mut(domain).handles.rep(process, ResourceType(ty), handle)
+    }
+
+    fn resource_drop(&self, domain: &mut Domain, process: u32, ty: u32, handle: u32) -> Result<(), Trap> {
+        let ty = ResourceType(ty);
+        match Running::of_mut(domain).handles.drop(process, ty, handle)? {
+            Some(rep) => destroy(domain, Some(process), ty, rep).map_err(|fault| fault.trap),
+            None => Ok(()),
+        }
+    }
+
+    fn transfer_own(
+        &self,
+        domain: &mut Domain,
+        from: u32,
+        to: u32,
+        ty: u32,
+        handle: u32,
+    ) -> Result<u32, Trap> {
+        let (ty, running) = (ResourceType(ty), Running::of_mut(domain));
+        let rep = running.handles.lift_own(from, ty, handle)?;
+        running.handles.add_own(to, ty, rep)
+    }
+
+    fn transfer_borrow(
+        &self,
+        domain: &mut Domain,
+        from: u32,
+        to: u32,
+        ty: u32,
+        handle: u32,
+    ) -> Result<u32, Trap> {
+        let (ty, running) = (ResourceType(ty), Running::of_mut(domain));
+        let rep = running.handles.lend(from, ty, handle)?;
+        running.lower_borrow(to, ty, rep)
+    }
+
+    fn scope_enter(&self, domain: &mut Domain, _callee: u32) -> Result<(), Trap> {
+        Running::of_mut(domain).handles.enter()
+    }
+
+    fn scope_exit(&self, domain: &mut Domain) -> Result<(), Trap> {
+        Running::of_mut(domain).handles.exit()
+    }
+
+    fn abi_trap(&self, _domain: &mut Domain, why: u32, details: [u64; 3]) -> Trap {
+        match Reason::ALL.get(why as usize) {
+            Some(reason) => reason.trap(details),
+            None => Trap::Unsupported("an adapter's trap that has no reason"),
+        }
+    }
+
+    fn refuse(&self, domain: &mut Domain, adapter: u32) -> Trap {
+        let text = Running::of(domain).linked.adapters.refusal(adapter);
+        Trap::Host(text.unwrap_or("a function that may not be called").to_owned())
+    }
+
+    fn process(&self, domain: &Domain, process: u32) -> Option<(ProcessId, String)> {
+        let running = Running::of(domain);
+        let info = running.linked.processes.get(process as usize)?;
+        Some((*running.ids.get(process as usize)?, info.path.clone()))
+    }
+
+    fn faulted(&self, domain: &mut Domain, processes: &[u32], fault: &mut Fault) {
+        let running = Running::of_mut(domain);
+        for process in processes {
+            if let Some(state) = running.states.get_mut(*process as usize) {
+                *state = match fault.trap {
+                    Trap::Exit(_) => ProcessState::Exited,
+                    _ => ProcessState::Faulted,
+                };
+            }
+        }
+        if !matches!(fault.trap, Trap::Exit(_)) {
+            running.faults.push(fault.clone());
+        }
+    }
+}
+
+/// Runs the destructor of a resource whose last own handle is gone; `dropper` is the process that dropped it, or the
+/// host.
+///
+/// # Errors
+/// The destructor's fault, or that its process may not be entered.
+pub(super) fn destroy(
+    domain: &mut Domain,
+    dropper: Option<u32>,
+    ty: ResourceType,
+    rep: u32,
+) -> Result<(), Fault> {
+    let linked = Arc::clone(&Running::of(domain).linked);
+    if let Some(resource) = linked.host_resources.get(&ty) {
+        if let Some(drop) = &resource.drop {
+            drop(&mut *Running::of_mut(domain).host, rep)?;
+        }
+        return Ok(());
+    }
+    let Some(resource) = linked.resources.get(ty.0 as usize) else { return Ok(()) };
+    let (Some(process), Some(dtor)) = (resource.process, resource.dtor) else { return Ok(()) };
+    if dropper != Some(process) && domain.flags(process) & MAY_ENTER == 0 {
+        return Err(Fault::new(Trap::CannotEnter));
+    }
+    call_slot(domain, process, dtor, &[u128::from(rep)], &mut [])
+}
+
+/// One call of a host function.
+struct Call<'d> {
+    guest: Guest<'d>,
+    import: &'d HostImport,
+    core: &'d mut [u64],
+}
+
+impl HostCall for Call<'_> {
+    fn core(&mut self) -> &mut [u64] {
+        self.core
+    }
+
+    fn func_type(&self) -> Arc<FuncType> {
+        Arc::clone(&self.import.ty)
+    }
+
+    fn process(&self) -> ProcessId {
+        Running::of(self.guest.domain).ids[self.import.caller.process as usize]
+    }
+
+    fn state(&mut self) -> &mut (dyn Any + Send) {
+        &mut *Running::of_mut(self.guest.domain).host
+    }
+}
+
+impl Side for Call<'_> {
+    fn encoding(&self) -> Encoding {
+        self.guest.encoding()
+    }
+
+    fn memory(&self) -> &[u8] {
+        self.guest.memory()
+    }
+
+    fn memory_mut(&mut self) -> &mut [u8] {
+        self.guest.memory_mut()
+    }
+
+    fn realloc(&mut self, old: u32, old_bytes: u32, align: u32, new_bytes: u32) -> Result<u32, Trap> {
+        self.guest.realloc(old, old_bytes, align, new_bytes)
+    }
+
+    fn lift_own(&mut self, ty: ResourceType, index: u32) -> Result<u32, Trap> {
+        self.guest.lift_own(ty, index)
+    }
+
+    fn lift_borrow(&mut self, ty: ResourceType, index: u32) -> Result<u32, Trap> {
+        self.guest.lift_borrow(ty, index)
+    }
+
+    fn lower_own(&mut self, ty: ResourceType, rep: u32) -> Result<u32, Trap> {
+        self.guest.lower_own(ty, rep)
+    }
+
+    fn lower_borrow(&mut self, ty: ResourceType, rep: u32) -> Result<u32, Trap> {
+        self.guest.lower_borrow(ty, rep)
+    }
+}

@@ -1,0 +1,185 @@
+//! A linked component: a linear program that brings a tree up, and everything static about it.
+//!
+//! Linking flattens a component. Every component instance is a numbered process, every core instance a numbered
+//! step, every function or memory that an adapter or the host needs a numbered slot of the domain's record. What is
+//! left to do at launch has no names and no decisions in it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use abi::plan::{Endpoint, Passing};
+use abi::types::{FuncType, ResourceType};
+
+use crate::host::{HostFunc, HostResource};
+use crate::jit::fuse::Adapters;
+use crate::jit::library::Library;
+use crate::jit::sig::SigId;
+use crate::vm::DomainLayout;
+
+/// A core-level definition: where the thing will be once the tree is up.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CoreDef {
+    /// An export of a core instance, by launch order.
+    Export {
+        /// Which core instance.
+        instance: u32,
+        /// The export's name.
+        name: Box<str>,
+    },
+    /// A compiled adapter or stub.
+    Adapter(u32),
+}
+
+/// One step of a launch.
+#[derive(Clone)]
+pub enum Step {
+    /// Loads a library into a process: the next core instance. `args` are its module's imports, in order.
+    Load {
+        /// The library.
+        library: Arc<Library>,
+        /// The process.
+        process: u32,
+        /// One definition per import of the module.
+        args: Box<[CoreDef]>,
+    },
+    /// Fills a function slot.
+    Func {
+        /// The slot.
+        slot: u32,
+        /// The function.
+        def: CoreDef,
+    },
+    /// Fills a memory slot.
+    Memory {
+        /// The slot.
+        slot: u32,
+        /// The memory.
+        def: CoreDef,
+    },
+}
+
+/// Who provides an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// The host.
+    Host,
+    /// A process of the tree.
+    Process(u32),
+    /// Nobody.
+    Missing,
+    /// A type, module or component: nothing that runs.
+    Static,
+}
+
+/// What is known of a process before it runs.
+#[derive(Clone, Debug)]
+pub struct ProcessInfo {
+    /// Its name among its siblings.
+    pub name: String,
+    /// Names from the root, `/` between them.
+    pub path: String,
+    /// The process that instantiated it.
+    pub parent: Option<u32>,
+    /// The name its component gives itself.
+    pub component: Option<String>,
+    /// Its imports and who provides each; the second name is what the provider calls it.
+    pub imports: Vec<(String, Provider, String)>,
+}
+
+/// What is known of a resource type.
+#[derive(Clone)]
+pub struct ResourceInfo {
+    /// The process that implements it; none for one that nobody offers.
+    pub process: Option<u32>,
+    /// Function slot of its destructor.
+    pub dtor: Option<u32>,
+}
+
+/// A host function as one process imports it.
+#[derive(Clone)]
+pub struct HostImport {
+    /// `instance#function`.
+    pub name: String,
+    /// Its type, resources resolved.
+    pub ty: Arc<FuncType>,
+    /// The implementation.
+    pub func: Arc<dyn HostFunc>,
+    /// The importer's side.
+    pub caller: Endpoint,
+    /// Core parameters or results, whichever are more.
+    pub slots: usize,
+    /// Whether the guest can lend handles to it.
+    pub lends: bool,
+}
+
+/// An exported function.
+#[derive(Clone, Debug)]
+pub struct ExportedFunc {
+    /// Its type, resources resolved.
+    pub ty: Arc<FuncType>,
+    /// The callee's side.
+    pub callee: Endpoint,
+    /// Function slot of the core function.
+    pub core: u32,
+    /// How parameters cross.
+    pub params: Passing,
+    /// How results cross.
+    pub results: Passing,
+    /// An option that it cannot be called with.
+    pub unsupported: Option<&'static str>,
+}
+
+/// One export of the outermost component.
+#[derive(Clone)]
+pub enum Export {
+    /// A function.
+    Func(ExportedFunc),
+    /// An instance: more names.
+    Instance(BTreeMap<Box<str>, Export>),
+    /// A core module.
+    Module(Arc<Library>),
+    /// A resource type.
+    Resource(ResourceType),
+    /// A type, or a component; nothing to call.
+    Other,
+}
+
+/// A component, linked to what a host offers.
+pub struct Linked {
+    /// What a launch does.
+    pub(crate) steps: Vec<Step>,
+    /// The record of a domain of this tree.
+    pub(crate) layout: DomainLayout,
+    /// The processes, the root first, parents before children.
+    pub(crate) processes: Vec<ProcessInfo>,
+    /// The guests' resource types.
+    pub(crate) resources: Vec<ResourceInfo>,
+    /// The host's resource types that the tree uses.
+    pub(crate) host_resources: HashMap<ResourceType, HostResource>,
+    /// The host's functions that the tree uses.
+    pub(crate) imports: Vec<HostImport>,
+    /// Adapters and stubs.
+    pub(crate) adapters: Adapters,
+    /// Their core signatures.
+    pub(crate) adapter_sigs: Vec<SigId>,
+    /// How many function slots there are.
+    pub(crate) func_slots: usize,
+    /// How many memory slots there are.
+    pub(crate) memory_slots: usize,
+    /// What the outermost component exports.
+    pub(crate) exports: BTreeMap<Box<str>, Export>,
+}
+
+impl Linked {
+    /// The processes, the root first, parents before children.
+    #[must_use]
+    pub fn processes(&self) -> &[ProcessInfo] {
+        &self.processes
+    }
+
+    /// What the outermost component exports.
+    #[must_use]
+    pub fn exports(&self) -> &BTreeMap<Box<str>, Export> {
+        &self.exports
+    }
+}

@@ -1,0 +1,305 @@
+//! Component trees from text to calls: what is a process, who is wired to whom, what a fault takes with it.
+
+use std::sync::Arc;
+
+use abi::fault::Trap;
+use abi::state::ProcessState;
+use abi::value::Value;
+use atoll_kernel::component::error::LinkError;
+use atoll_kernel::component::executable::Executable;
+use atoll_kernel::component::link::LinkOptions;
+use atoll_kernel::component::linked::{Export, ExportedFunc, Provider};
+use atoll_kernel::component::tree::Tree;
+use atoll_kernel::host::Imports;
+use atoll_kernel::jit::engine::Engine;
+
+fn options() -> LinkOptions {
+    LinkOptions { name: "app".to_owned(), missing_is_fault: false }
+}
+
+fn launch(wat: &str) -> Tree {
+    let engine = Engine::new().unwrap();
+    let executable = Executable::parse(&engine, &wat::parse_str(wat).unwrap()).unwrap();
+    let linked = executable.link(&Imports::default(), &options()).unwrap();
+    executable.launch(&Arc::new(linked), Box::new(())).unwrap()
+}
+
+fn func(tree: &Tree, path: &[&str]) -> ExportedFunc {
+    match tree.export(path) {
+        Some(Export::Func(func)) => func.clone(),
+        _ => panic!("no exported function {path:?}"),
+    }
+}
+
+fn call(tree: &mut Tree, path: &[&str], args: &[Value]) -> Result<Option<Value>, Trap> {
+    let func = func(tree, path);
+    tree.call(&func, args).map_err(|fault| fault.trap)
+}
+
+/// A front that greets through a back: strings in both directions across one edge.
+const GREETER: &str = r#"
+(component
+  (component $Back
+    (core module $m
+      (memory (export "mem") 1)
+      (global $next (mut i32) (i32.const 1024))
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+        (local $at i32)
+        (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+        (global.set $next (i32.add (local.get $at) (local.get 3)))
+        (memory.copy (local.get $at) (local.get 0) (local.get 1))
+        (local.get $at))
+      (data (i32.const 16) "hello, ")
+      (func (export "greet") (param $p i32) (param $n i32) (result i32)
+        (memory.copy (i32.const 512) (i32.const 16) (i32.const 7))
+        (memory.copy (i32.const 519) (local.get $p) (local.get $n))
+        (i32.store (i32.const 8) (i32.const 512))
+        (i32.store (i32.const 12) (i32.add (i32.const 7) (local.get $n)))
+        (i32.const 8)))
+    (core instance $i (instantiate $m))
+    (func (export "greet") (param "name" string) (result string)
+      (canon lift (core func $i "greet") (memory (core memory $i "mem")) (realloc (core func $i "realloc")))))
+  (component $Front
+    (import "greet" (func $greet (param "name" string) (result string)))
+    (core module $libc
+      (memory (export "mem") 1)
+      (global $next (mut i32) (i32.const 4096))
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+        (local $at i32)
+        (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+        (global.set $next (i32.add (local.get $at) (local.get 3)))
+        (memory.copy (local.get $at) (local.get 0) (local.get 1))
+        (local.get $at)))
+    (core instance $libc (instantiate $libc))
+    (core func $greet' (canon lower (func $greet)
+      (memory (core memory $libc "mem")) (realloc (core func $libc "realloc")) string-encoding=utf16))
+    (core module $m
+      (import "" "greet" (func $greet (param i32 i32 i32)))
+      (import "" "mem" (memory 1))
+      (func (export "welcome") (param i32 i32) (result i32)
+        (call $greet (local.get 0) (local.get 1) (i32.const 64))
+        (i32.const 64)))
+    (core instance $m (instantiate $m (with "" (instance
+      (export "greet" (func $greet')) (export "mem" (memory $libc "mem"))))))
+    (func (export "welcome") (param "name" string) (result string)
+      (canon lift (core func $m "welcome") (memory (core memory $libc "mem"))
+        (realloc (core func $libc "realloc")) string-encoding=utf16)))
+  (instance $back (instantiate $Back))
+  (instance $front (instantiate $Front (with "greet" (func $back "greet"))))
+  (export "welcome" (func $front "welcome")))
+"#;
+
+#[test]
+fn strings_cross_two_edges_and_two_encodings() {
+    let mut tree = launch(GREETER);
+    for name in ["", "Ann", "日本 🦀"] {
+        let greeting = call(&mut tree, &["welcome"], &[Value::String(name.into())]).unwrap();
+        assert_eq!(greeting, Some(Value::String(format!("hello, {name}").into())));
+    }
+}
+
+#[test]
+fn every_component_instance_is_a_process() {
+    let tree = launch(GREETER);
+    let processes = tree.processes();
+    let paths: Vec<_> = processes.iter().map(|process| process.info.path.as_str()).collect();
+    assert_eq!(paths, ["/app", "/app/back", "/app/front"]);
+    assert!(processes.iter().all(|process| process.state == ProcessState::Ready));
+    assert_eq!(processes[1].info.parent, Some(0));
+    assert_eq!(
+        processes[2].info.imports,
+        [("greet".to_owned(), Provider::Process(1), "/app/back".to_owned())]
+    );
+    assert_eq!(processes.iter().map(|process| process.libs.len()).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(processes[2].memory_bytes, 65536);
+}
+
+/// Two children and what each exports; `b` calls `a`.
+const SIBLINGS: &str = r#"
+(component
+  (component $A
+    (core module $m
+      (global $calls (mut i32) (i32.const 0))
+      (func (export "div") (param i32 i32) (result i32)
+        (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+        (i32.div_u (local.get 0) (local.get 1))))
+    (core instance $i (instantiate $m))
+    (func (export "div") (param "a" u32) (param "b" u32) (result u32) (canon lift (core func $i "div"))))
+  (component $B
+    (import "div" (func $div (param "a" u32) (param "b" u32) (result u32)))
+    (core func $div' (canon lower (func $div)))
+    (core module $m
+      (import "" "div" (func $div (param i32 i32) (result i32)))
+      (func (export "half") (param i32) (result i32) (call $div (local.get 0) (i32.const 2)))
+      (func (export "over") (param i32) (result i32) (call $div (i32.const 100) (local.get 0)))
+      (func (export "alone") (result i32) (i32.const 7)))
+    (core instance $i (instantiate $m (with "" (instance (export "div" (func $div'))))))
+    (func (export "half") (param "a" u32) (result u32) (canon lift (core func $i "half")))
+    (func (export "over") (param "a" u32) (result u32) (canon lift (core func $i "over")))
+    (func (export "alone") (result u32) (canon lift (core func $i "alone"))))
+  (instance $a (instantiate $A))
+  (instance $b (instantiate $B (with "div" (func $a "div"))))
+  (instance $c (instantiate $B (with "div" (func $a "div"))))
+  (instance $d (instantiate $A))
+  (export "b" (instance $b))
+  (export "c" (instance $c))
+  (export "d" (instance $d)))
+"#;
+
+#[test]
+fn a_fault_takes_those_on_the_stack_and_nobody_else() {
+    let mut tree = launch(SIBLINGS);
+    assert_eq!(call(&mut tree, &["b", "half"], &[Value::U32(10)]), Ok(Some(Value::U32(5))));
+    assert_eq!(call(&mut tree, &["b", "over"], &[Value::U32(0)]), Err(Trap::IntegerDivideByZero));
+    // b called a, and both are gone.
+    assert_eq!(call(&mut tree, &["b", "alone"], &[]), Err(Trap::CannotEnter));
+    // c was not on the stack: it runs, but a is gone for it too, and trying that ends it.
+    assert_eq!(call(&mut tree, &["c", "alone"], &[]), Ok(Some(Value::U32(7))));
+    assert_eq!(call(&mut tree, &["c", "half"], &[Value::U32(10)]), Err(Trap::CannotEnter));
+    assert_eq!(call(&mut tree, &["c", "alone"], &[]), Err(Trap::CannotEnter));
+    // d never had to do with it.
+    assert_eq!(call(&mut tree, &["d", "div"], &[Value::U32(8), Value::U32(2)]), Ok(Some(Value::U32(4))));
+    let states: Vec<_> = tree.processes().into_iter().map(|process| process.state).collect();
+    use ProcessState::{Faulted, Ready};
+    assert_eq!(states, [Ready, Faulted, Faulted, Faulted, Ready]);
+}
+
+#[test]
+fn a_fault_names_everybody_on_the_call_chain() {
+    let mut tree = launch(SIBLINGS);
+    let over = func(&tree, &["b", "over"]);
+    let fault = tree.call(&over, &[Value::U32(0)]).unwrap_err();
+    assert_eq!(fault.process_name, "/app/a");
+    let frames: Vec<_> = fault.frames.iter().map(|frame| frame.process_name.as_str()).collect();
+    assert_eq!(frames.first(), Some(&"/app/a"));
+    assert_eq!(frames.last(), Some(&"/app/b"));
+    assert_eq!(tree.faults().len(), 1);
+}
+
+/// A counter as a resource with a destructor, and a user that borrows it.
+const RESOURCES: &str = r#"
+(component
+  (component $Counter
+    (core module $m
+      (global $dropped (mut i32) (i32.const 0))
+      (func (export "dtor") (param i32) (global.set $dropped (i32.add (global.get $dropped) (local.get 0))))
+      (func (export "dropped") (result i32) (global.get $dropped)))
+    (core instance $i (instantiate $m))
+    (type $counter' (resource (rep i32) (dtor (core func $i "dtor"))))
+    (export $counter "counter" (type $counter'))
+    (core func $new (canon resource.new $counter'))
+    (core module $n
+      (import "" "new" (func $new (param i32) (result i32)))
+      (func (export "make") (param i32) (result i32) (call $new (local.get 0)))
+      (func (export "read") (param i32) (result i32) (local.get 0)))
+    (core instance $j (instantiate $n (with "" (instance (export "new" (func $new))))))
+    (func (export "make") (param "n" u32) (result (own $counter)) (canon lift (core func $j "make")))
+    (func (export "read") (param "c" (borrow $counter)) (result u32) (canon lift (core func $j "read")))
+    (func (export "dropped") (result u32) (canon lift (core func $i "dropped"))))
+  (component $User
+    (import "counter" (type $counter (sub resource)))
+    (import "make" (func $make (param "n" u32) (result (own $counter))))
+    (import "read" (func $read (param "c" (borrow $counter)) (result u32)))
+    (core func $make' (canon lower (func $make)))
+    (core func $read' (canon lower (func $read)))
+    (core func $drop (canon resource.drop $counter))
+    (core module $m
+      (import "" "make" (func $make (param i32) (result i32)))
+      (import "" "read" (func $read (param i32) (result i32)))
+      (import "" "drop" (func $drop (param i32)))
+      (func (export "use") (param i32) (result i32)
+        (local $h i32) (local $n i32)
+        (local.set $h (call $make (local.get 0)))
+        (local.set $n (call $read (local.get $h)))
+        (call $drop (local.get $h))
+        (local.get $n))
+      (func (export "twice") (param i32)
+        (local $h i32)
+        (local.set $h (call $make (local.get 0)))
+        (call $drop (local.get $h))
+        (call $drop (local.get $h))))
+    (core instance $i (instantiate $m (with "" (instance
+      (export "make" (func $make')) (export "read" (func $read')) (export "drop" (func $drop))))))
+    (func (export "use") (param "n" u32) (result u32) (canon lift (core func $i "use")))
+    (func (export "twice") (param "n" u32) (canon lift (core func $i "twice"))))
+  (instance $c (instantiate $Counter))
+  (instance $u (instantiate $User
+    (with "counter" (type $c "counter")) (with "make" (func $c "make")) (with "read" (func $c "read"))))
+  (export "c" (instance $c))
+  (export "use" (func $u "use"))
+  (export "twice" (func $u "twice")))
+"#;
+
+#[test]
+fn resources_are_made_lent_and_destroyed() {
+    let mut tree = launch(RESOURCES);
+    assert_eq!(call(&mut tree, &["use"], &[Value::U32(42)]), Ok(Some(Value::U32(42))));
+    assert_eq!(call(&mut tree, &["c", "dropped"], &[]), Ok(Some(Value::U32(42))));
+    assert!(tree.processes().iter().all(|process| process.handles == 0));
+}
+
+#[test]
+fn the_host_holds_resources_too() {
+    let mut tree = launch(RESOURCES);
+    let Some(Value::Own(counter)) = call(&mut tree, &["c", "make"], &[Value::U32(5)]).unwrap() else {
+        panic!("make returns a resource")
+    };
+    assert_eq!(call(&mut tree, &["c", "read"], &[Value::Borrow(counter)]), Ok(Some(Value::U32(5))));
+    tree.drop_resource(counter).unwrap();
+    assert_eq!(call(&mut tree, &["c", "dropped"], &[]), Ok(Some(Value::U32(5))));
+}
+
+#[test]
+fn a_handle_dropped_twice_is_unknown() {
+    let mut tree = launch(RESOURCES);
+    assert_eq!(call(&mut tree, &["twice"], &[Value::U32(3)]), Err(Trap::UnknownHandle(1)));
+    assert_eq!(call(&mut tree, &["c", "dropped"], &[]), Ok(Some(Value::U32(3))));
+}
+
+#[test]
+fn a_missing_import_is_named() {
+    let engine = Engine::new().unwrap();
+    let wat = r#"(component (import "a:b/c@1.0.0" (instance (export "f" (func)))))"#;
+    let executable = Executable::parse(&engine, &wat::parse_str(wat).unwrap()).unwrap();
+    let error = executable.link(&Imports::default(), &options()).err().unwrap();
+    assert!(matches!(&error, LinkError::Missing { name, .. } if name == "a:b/c@1.0.0"), "{error}");
+}
+
+#[test]
+fn a_missing_import_can_wait_until_it_is_called() {
+    let engine = Engine::new().unwrap();
+    let wat = r#"
+      (component
+        (import "f" (func $f (param "a" u32)))
+        (core func $f' (canon lower (func $f)))
+        (core module $m
+          (import "" "f" (func $f (param i32)))
+          (func (export "g") (call $f (i32.const 1)))
+          (func (export "h") (result i32) (i32.const 3)))
+        (core instance $i (instantiate $m (with "" (instance (export "f" (func $f'))))))
+        (func (export "g") (canon lift (core func $i "g")))
+        (func (export "h") (result u32) (canon lift (core func $i "h"))))"#;
+    let executable = Executable::parse(&engine, &wat::parse_str(wat).unwrap()).unwrap();
+    let options = LinkOptions { missing_is_fault: true, ..options() };
+    let linked = Arc::new(executable.link(&Imports::default(), &options).unwrap());
+    let mut tree = executable.launch(&linked, Box::new(())).unwrap();
+    assert_eq!(call(&mut tree, &["h"], &[]), Ok(Some(Value::U32(3))));
+    assert_eq!(call(&mut tree, &["g"], &[]), Err(Trap::Host("import `f` is missing".to_owned())));
+}
+
+#[test]
+fn an_image_runs_as_what_it_was_made_from() {
+    let engine = Engine::new().unwrap();
+    let executable = Executable::parse(&engine, &wat::parse_str(GREETER).unwrap()).unwrap();
+    let image = executable.to_image();
+    drop((executable, engine));
+    let engine = Engine::new().unwrap();
+    let executable = Executable::from_image(&engine, &image).unwrap();
+    let linked = Arc::new(executable.link(&Imports::default(), &options()).unwrap());
+    let mut tree = executable.launch(&linked, Box::new(())).unwrap();
+    let greeting = call(&mut tree, &["welcome"], &[Value::String("Bo".into())]);
+    assert_eq!(greeting, Ok(Some(Value::String("hello, Bo".into()))));
+    for cut in [0, 1, 20, image.len() / 2, image.len() - 1] {
+        assert!(Executable::from_image(&engine, &image[..cut]).is_err(), "cut at {cut}");
+    }
+}
