@@ -1,21 +1,17 @@
 //! Calls from the host into guests.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use abi::fault::{Fault, Trap};
 
+use super::Domain;
 use super::externs::Func;
-use super::{Domain, signatures};
-use crate::jit::valtype::CoreFuncType;
+use super::signatures::{Signature, mask};
 use crate::mem::MemError;
 use crate::mem::stack::GuestStack;
 use crate::trap::activation::{Activation, Faulted, Target};
 use crate::trap::handler::prepare_thread;
 use crate::vm::domain::{DOMAIN, EXIT_FP, STACK_LIMIT};
-
-/// Slots for parameters and results that need no allocation.
-const INLINE_SLOTS: usize = 16;
 
 /// A guest stack that has frames of the domain on it.
 #[derive(Clone, Debug)]
@@ -50,46 +46,60 @@ impl Domain {
         args: &[u128],
         results: &mut [u128],
     ) -> Result<(), Fault> {
-        if self.signatures.known(func.sig).is_none() {
-            self.learn(func)?;
-        }
-        let signature = self.signatures.known(func.sig).expect("just learnt, if it was not known");
-        if func.domain != self.key
-            || args.len() != signature.ty.params.len()
-            || results.len() != signature.ty.results.len()
-            || !signature.checked_params.is_empty()
-        {
-            self.check(func, args, results)?;
-        }
-        let signature = self.signatures.known(func.sig).expect("as above");
-        let (slots, pins) = (signature.slots, !signature.exceptions.is_empty());
-        let ty = Arc::clone(&signature.ty);
+        let known = self.signatures.known(func.sig).filter(|signature| {
+            func.domain == self.key
+                && args.len() == signature.ty.params.len()
+                && results.len() == signature.ty.results.len()
+                && signature.checked_params.is_empty()
+        });
+        let signature = match known {
+            Some(signature) => signature,
+            None => self.check(func, args, results)?,
+        };
         let target = Target { entry: signature.entry, ctx: func.import.ctx, code: func.import.code };
-        if slots <= INLINE_SLOTS {
-            let mut values = [0; INLINE_SLOTS];
-            self.run(process, target, args, &mut values)?;
-            take(results, &values, &ty);
-        } else {
-            let mut values = vec![0; slots];
-            self.run(process, target, args, &mut values)?;
-            take(results, &values, &ty);
+        match signature.slots {
+            0..=4 => self.run::<4>(process, func, target, args, results),
+            5..=16 => self.run::<16>(process, func, target, args, results),
+            slots => {
+                let mut values = vec![0; slots];
+                values[..args.len()].copy_from_slice(args);
+                // SAFETY: the function belongs to this domain, the entry is its signature's, there are slots enough.
+                unsafe { self.enter(process, target, values.as_mut_ptr())? };
+                self.take_results(func, &values, results);
+                Ok(())
+            }
         }
-        if pins {
-            self.pin_results(func, results);
+    }
+
+    /// With the slots on our stack: a call allocates nothing.
+    #[inline]
+    fn run<const SLOTS: usize>(
+        &mut self,
+        process: Option<u32>,
+        func: &Func,
+        target: Target,
+        args: &[u128],
+        results: &mut [u128],
+    ) -> Result<(), Fault> {
+        let mut values = [0; SLOTS];
+        for (value, arg) in values.iter_mut().zip(args) {
+            *value = *arg;
         }
+        // SAFETY: the function belongs to this domain, the entry is its signature's, and there are slots enough.
+        unsafe { self.enter(process, target, values.as_mut_ptr())? };
+        self.take_results(func, &values, results);
         Ok(())
     }
 
-    fn run(
-        &mut self,
-        process: Option<u32>,
-        target: Target,
-        args: &[u128],
-        values: &mut [u128],
-    ) -> Result<(), Fault> {
-        values[..args.len()].copy_from_slice(args);
-        // SAFETY: the function belongs to this domain, the entry is its signature's, and there are slots enough.
-        unsafe { self.enter(process, target, values.as_mut_ptr()) }
+    #[inline]
+    fn take_results(&mut self, func: &Func, values: &[u128], results: &mut [u128]) {
+        let signature = self.signatures.known(func.sig).expect("it was just called");
+        for ((result, value), ty) in results.iter_mut().zip(values).zip(&signature.ty.results) {
+            *result = value & mask(*ty);
+        }
+        for &index in &signature.exceptions {
+            self.exceptions.pin(results[index] as usize);
+        }
     }
 
     /// Runs a function of this domain with its values in slots.
@@ -148,20 +158,16 @@ impl Domain {
         self.record.get(offset.cast_unsigned())
     }
 
+    /// What is not known to be right: a signature that is called for the first time, references, mistakes.
     #[cold]
-    fn learn(&mut self, func: &Func) -> Result<(), Fault> {
+    fn check(&mut self, func: &Func, args: &[u128], results: &[u128]) -> Result<&Signature, Fault> {
         if func.domain != self.key {
             return Err(refused("the function belongs to another domain".to_owned()));
         }
-        self.signatures.learn(&self.engine, func.sig).map_err(|error| refused(error.to_string()))
-    }
-
-    #[cold]
-    fn check(&self, func: &Func, args: &[u128], results: &[u128]) -> Result<(), Fault> {
-        if func.domain != self.key {
-            return Err(refused("the function belongs to another domain".to_owned()));
+        if self.signatures.known(func.sig).is_none() {
+            self.signatures.learn(&self.engine, func.sig).map_err(|error| refused(error.to_string()))?;
         }
-        let signature = self.signatures.known(func.sig).expect("learnt before it is checked");
+        let signature = self.signatures.known(func.sig).expect("just learnt, if it was not known");
         let (params, values) = (signature.ty.params.len(), signature.ty.results.len());
         if (args.len(), results.len()) != (params, values) {
             let (given, taken) = (args.len(), results.len());
@@ -174,21 +180,7 @@ impl Domain {
                 return Err(refused(format!("argument {index} is no reference of this domain of the type it must have")));
             }
         }
-        Ok(())
-    }
-
-    #[cold]
-    fn pin_results(&mut self, func: &Func, results: &[u128]) {
-        let signature: &signatures::Signature = self.signatures.known(func.sig).expect("it was just called");
-        for &index in &signature.exceptions {
-            self.exceptions.pin(results[index] as usize);
-        }
-    }
-}
-
-fn take(results: &mut [u128], values: &[u128], ty: &CoreFuncType) {
-    for ((result, value), ty) in results.iter_mut().zip(values).zip(&ty.results) {
-        *result = value & signatures::mask(*ty);
+        Ok(signature)
     }
 }
 

@@ -8,7 +8,7 @@
 //! Compiled code compares its stack pointer with `guest_limit` in every function that needs stack. What the host does
 //! on the guest's behalf (built-ins, host functions, a pre-empting signal's trampoline) uses the headroom below.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -24,14 +24,16 @@ use crate::limits::{
 static POOL: Mutex<Vec<GuestStack>> = Mutex::new(Vec::new());
 
 thread_local! {
-    /// Taken from first: no lock on the way into a guest.
+    /// Taken first, so that the way into a guest is short; then those in `OWN`, which needs no lock either.
+    static LAST: Cell<Option<GuestStack>> = const { Cell::new(None) };
     static OWN: RefCell<Vec<GuestStack>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A stack that guest code runs on.
 #[derive(Debug)]
 pub struct GuestStack {
-    reservation: Reservation,
+    /// Boxed, so that a stack is one word: it is moved on every call from the host.
+    reservation: Box<Reservation>,
 }
 
 impl GuestStack {
@@ -39,8 +41,19 @@ impl GuestStack {
     ///
     /// # Errors
     /// [`MemError`] if the system refuses a new one.
+    #[inline]
     pub fn take() -> Result<GuestStack, MemError> {
-        let own = OWN.try_with(|own| own.borrow_mut().pop()).ok().flatten();
+        match LAST.try_with(Cell::take) {
+            Ok(Some(stack)) => Ok(stack),
+            _ => GuestStack::take_other(),
+        }
+    }
+
+    #[cold]
+    fn take_other() -> Result<GuestStack, MemError> {
+        let last = LAST.try_with(Cell::take);
+    drop(last);
+    let own = OWN.try_with(|own| own.borrow_mut().pop()).ok().flatten();
         match own.or_else(|| POOL.lock().unwrap_or_else(PoisonError::into_inner).pop()) {
             Some(stack) => Ok(stack),
             None => GuestStack::new(),
@@ -49,15 +62,24 @@ impl GuestStack {
 
     fn new() -> Result<GuestStack, MemError> {
         let len = STACK_GUARD_BYTES + HOST_HEADROOM_BYTES + GUEST_STACK_BYTES;
-        let reservation = Reservation::new(len, "a guest stack")?;
+        let reservation = Box::new(Reservation::new(len, "a guest stack")?);
         // SAFETY: nobody else knows of the reservation.
         unsafe { reservation.protect(STACK_GUARD_BYTES..reservation.len(), Access::ReadWrite)? };
         Ok(GuestStack { reservation })
     }
 
     /// Ends its use: to the pool if that has room, back to the system otherwise.
+    #[inline]
     pub fn give(self) {
         let mut stack = Some(self);
+        // What was there before goes further down.
+        if LAST.try_with(|last| stack = last.replace(stack.take())).is_err() || stack.is_some() {
+            GuestStack::give_other(stack);
+        }
+    }
+
+    #[cold]
+    fn give_other(mut stack: Option<GuestStack>) {
         let _ = OWN.try_with(|own| {
             let mut own = own.borrow_mut();
             if own.len() < POOLED_STACKS_PER_THREAD {
@@ -112,6 +134,8 @@ unsafe impl Stack for GuestStack {
 
 /// Gives every unused stack of this thread and of the common pool back to the system.
 pub fn drain() {
+    let last = LAST.try_with(Cell::take);
+    drop(last);
     let own = OWN.try_with(|own| std::mem::take(&mut *own.borrow_mut()));
     drop(own);
     let common = std::mem::take(&mut *POOL.lock().unwrap_or_else(PoisonError::into_inner));

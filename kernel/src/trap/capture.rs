@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::{ptr, slice};
 
+use super::handler;
 use crate::arch::Interrupted;
 use crate::limits::{GUEST_STACK_BYTES, HOST_HEADROOM_BYTES};
 use crate::mem::MemError;
@@ -58,8 +59,19 @@ pub(super) unsafe fn walk(fp: usize, lowest: usize, outer_fp: usize, found: &mut
 }
 
 thread_local! {
-    static OWN: Cell<Option<Reservation>> = const { Cell::new(None) };
+    static OWN: Cell<Option<Room>> = const { Cell::new(None) };
     static PCS: Cell<*mut usize> = const { Cell::new(ptr::null_mut()) };
+}
+
+struct Room {
+    _reservation: Reservation,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        PCS.set(ptr::null_mut());
+        handler::forget_thread();
+    }
 }
 
 /// A thread's room for the addresses of one fault: enough for the deepest recursion, so that no process on the stack is
@@ -70,18 +82,16 @@ pub struct Pcs {
 }
 
 impl Pcs {
-    /// Makes the thread's room if there is none yet.
+    /// Makes the thread's room, for as long as it lives.
     ///
     /// # Errors
     /// [`MemError`] if the system refuses.
-    pub fn ensure() -> Result<(), MemError> {
-        if PCS.get().is_null() {
-            let reservation = Reservation::new(MAX_FRAMES * size_of::<usize>(), "a thread's backtraces")?;
-            // SAFETY: nobody else knows of the reservation.
-            unsafe { reservation.protect(0..reservation.len(), Access::ReadWrite)? };
-            PCS.set(reservation.base().cast());
-            OWN.set(Some(reservation));
-        }
+    pub fn make() -> Result<(), MemError> {
+        let reservation = Reservation::new(MAX_FRAMES * size_of::<usize>(), "a thread's backtraces")?;
+        // SAFETY: nobody else knows of the reservation.
+        unsafe { reservation.protect(0..reservation.len(), Access::ReadWrite)? };
+        PCS.set(reservation.base().cast());
+        OWN.set(Some(Room { _reservation: reservation }));
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The signal handlers: from a signal in guest code to its activation's landing.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 
 use super::activation::Activation;
@@ -14,17 +15,33 @@ const SIGNALS: [libc::c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, li
 
 static PREVIOUS: OnceLock<[Previous; 4]> = OnceLock::new();
 
+thread_local! {
+    static READY: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Makes this thread ready to run guest code. Cheap from the second time on.
 ///
 /// # Errors
 /// [`MemError`] if the system refuses the thread a signal stack, or the handlers.
 #[inline]
 pub fn prepare_thread() -> Result<(), MemError> {
+    if READY.get() { Ok(()) } else { make_ready() }
+}
+
+#[cold]
+fn make_ready() -> Result<(), MemError> {
     if PREVIOUS.get().is_none() {
         install()?;
     }
-    signal_stack::ensure()?;
-    Pcs::ensure()
+    signal_stack::make()?;
+    Pcs::make()?;
+    READY.set(true);
+    Ok(())
+}
+
+/// The thread ends: what it was given is being taken back.
+pub(super) fn forget_thread() {
+    READY.set(false);
 }
 
 #[cold]

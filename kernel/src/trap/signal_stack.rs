@@ -5,13 +5,13 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 
+use super::handler;
 use crate::limits::SIGNAL_STACK_BYTES;
 use crate::mem::MemError;
 use crate::mem::reservation::{Access, Reservation};
 use crate::os::page;
 
 thread_local! {
-    static READY: Cell<bool> = const { Cell::new(false) };
     static OWN: Cell<Option<AlternateStack>> = const { Cell::new(None) };
 }
 
@@ -20,20 +20,11 @@ struct AlternateStack {
     old: libc::stack_t,
 }
 
-/// Gives this thread an alternate signal stack that is large enough for our handlers.
+/// Gives this thread an alternate signal stack that is large enough for our handlers, until it ends.
 ///
 /// # Errors
 /// [`MemError`] if the system refuses.
-#[inline]
-pub fn ensure() -> Result<(), MemError> {
-    if READY.get() {
-        return Ok(());
-    }
-    make()
-}
-
-#[cold]
-fn make() -> Result<(), MemError> {
+pub fn make() -> Result<(), MemError> {
     let what = "a signal stack";
     let guard = page::size();
     let reservation = Reservation::new(guard + SIGNAL_STACK_BYTES, what)?;
@@ -54,13 +45,12 @@ fn make() -> Result<(), MemError> {
     // SAFETY: the call succeeded, so it was written.
     let old = unsafe { old.assume_init() };
     OWN.set(Some(AlternateStack { reservation, old }));
-    READY.set(true);
     Ok(())
 }
 
 impl Drop for AlternateStack {
     fn drop(&mut self) {
-        let _ = READY.try_with(|ready| ready.set(false));
+        handler::forget_thread();
         let mut current = MaybeUninit::<libc::stack_t>::uninit();
         // SAFETY: asks first, and puts the old stack back only if ours is still the registered one.
         unsafe {
