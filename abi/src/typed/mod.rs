@@ -13,13 +13,13 @@
 //! - [`product`]: records and tuples, field after field
 //! - [`sum`]: variants, enums, `option`, `result`; flags
 //! - [`resource`]: `own` and `borrow`
-//! - [`signature`]: parameters and results of a whole function
+//! - [`imported`]: parameters and results of a whole function
 
+pub mod imported;
 pub mod product;
 pub mod resource;
 pub mod scalar;
 pub mod sequence;
-pub mod signature;
 pub mod sum;
 
 use crate::fault::Trap;

@@ -79,7 +79,8 @@ fn method(scope: &Scope<'_>, name: &str, function: &Function, out: &mut Source) 
         let ty = scope.rust(&param.ty).map_err(|error| format!("{}: {error}", function.name))?;
         params += &format!(", {}: {ty}", snake(&param.name));
     }
-    let result = scope.rust_or_unit(function.result.as_ref())?;
+    let result = scope.rust_or_unit(function.result.as_ref());
+    let result = result.map_err(|error| format!("{}: {error}", function.name))?;
     out.docs(&function.docs, &format!("`{}`", function.name));
     out.line("///");
     out.line("/// # Errors");

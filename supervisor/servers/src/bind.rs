@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use abi::fault::Trap;
 use abi::id::ProcessId;
 use abi::side::Side;
-use abi::typed::{Own, Resource, Typed, signature};
+use abi::typed::{Own, Resource, Typed, imported};
 use abi::types::{FuncType, ValType};
 use kernel::host::{HostCall, HostFunc, HostResource, Import, Imports};
 
@@ -77,16 +77,16 @@ impl<S: State, P: Typed, R: Typed> HostFunc for Func<S, P, R> {
     }
 
     fn call(&self, call: &mut dyn HostCall) -> Result<(), Trap> {
-        let mut core = [0; signature::MAX_CORE_PARAMS];
-        let core = &mut core[..signature::core_params::<P, R>()];
+        let mut core = [0; imported::MAX_CORE_PARAMS];
+        let core = &mut core[..imported::core_params::<P, R>()];
         let len = core.len();
         core.copy_from_slice(&call.core()[..len]);
-        let params = signature::lift_params(call as &mut dyn Side, core)?;
+        let params = imported::lift_params(call as &mut dyn Side, core)?;
         let process = call.process();
         let state = call.state().downcast_mut::<S>().ok_or_else(|| wrong_state(self.interface, self.name))?;
         state.called_by(process);
         let result = (self.serve)(state, params)?;
-        if let Some(value) = signature::lower_result::<P, R>(call as &mut dyn Side, core, &result)? {
+        if let Some(value) = imported::lower_result::<P, R>(call as &mut dyn Side, core, &result)? {
             call.core()[0] = value;
         }
         Ok(())

@@ -30,7 +30,7 @@ pub struct Descriptor {
     pub(crate) node: Node,
     /// Whether the grant that it was reached through forbids changes.
     pub(crate) is_read_only: bool,
-    /// How it was opened: `read`, `write` and `mutate-directory`.
+    /// How it was opened.
     pub(crate) mode: DescriptorFlags,
 }
 
@@ -143,7 +143,7 @@ impl HostDescriptor for Wasi {
     }
 
     fn flags(&mut self, this: Borrow<Handle>) -> Told<DescriptorFlags> {
-        told(self.at(this).and_then(files::flags))
+        told(self.at(this).map(|it| it.mode))
     }
 
     fn r#type(&mut self, this: Borrow<Handle>) -> Told<DescriptorType> {

@@ -1,13 +1,14 @@
 //! Functions of open files.
 
 use std::num::NonZeroU64;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{OFlags, fcntl_getfl, fdatasync, fsync, ftruncate};
+use rustix::fs::{fdatasync, fsync, ftruncate};
 use rustix::io::{Errno, pwrite};
 
 use super::descriptor::{Descriptor, Node};
 use super::errno::Refusal;
-use crate::bindings::wasi::filesystem::types::{Advice, DescriptorFlags};
+use crate::bindings::wasi::filesystem::types::Advice;
 use crate::io::input::read_at;
 use crate::limits::MAX_READ;
 
@@ -54,9 +55,8 @@ pub(crate) fn sync_data(it: &Descriptor) -> Result<(), Refusal> {
 /// A directory may be open only as a path, which cannot be synchronized: it is opened again.
 fn without_path(
     it: &Descriptor,
-    sync: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> Result<(), Errno>,
+    sync: impl FnOnce(BorrowedFd<'_>) -> Result<(), Errno>,
 ) -> Result<(), Refusal> {
-    use std::os::fd::AsFd;
     match &it.node {
         Node::File(file) => Ok(sync(file.as_fd())?),
         Node::Dir(dir) => Ok(sync(dir.open(".")?.as_fd())?),
@@ -65,17 +65,4 @@ fn without_path(
 
 pub(crate) fn set_size(it: &Descriptor, size: u64) -> Result<(), Refusal> {
     Ok(ftruncate(it.file_mut()?, size)?)
-}
-
-/// How it was opened, and how the operating system writes it.
-pub(crate) fn flags(it: &Descriptor) -> Result<DescriptorFlags, Refusal> {
-    let open = fcntl_getfl(it.fd())?;
-    let mut flags = it.mode;
-    // `SYNC` includes the bit of `DSYNC`.
-    if open.contains(OFlags::SYNC) {
-        flags = flags | DescriptorFlags::FILE_INTEGRITY_SYNC;
-    } else if open.contains(OFlags::DSYNC) {
-        flags = flags | DescriptorFlags::DATA_INTEGRITY_SYNC;
-    }
-    Ok(flags)
 }

@@ -11,6 +11,13 @@ use crate::bindings::wasi::filesystem::types::{
     DescriptorFlags, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags, PathFlags,
 };
 
+/// Flags that say when a write is done.
+const SYNCS: DescriptorFlags = DescriptorFlags(
+    DescriptorFlags::FILE_INTEGRITY_SYNC.0
+        | DescriptorFlags::DATA_INTEGRITY_SYNC.0
+        | DescriptorFlags::REQUESTED_WRITE_SYNC.0,
+);
+
 /// Opens a file or directory.
 pub(crate) fn open(
     it: &Descriptor,
@@ -55,12 +62,13 @@ pub(crate) fn open(
         return Err(ErrorCode::NotDirectory.into());
     }
     let file = file.into_std();
-    let mut mode = if reads { DescriptorFlags::READ } else { DescriptorFlags(0) };
-    if is_dir && !it.is_read_only && flags.contains(DescriptorFlags::MUTATE_DIRECTORY) {
-        mode = mode | DescriptorFlags::MUTATE_DIRECTORY;
-    }
-    if !is_dir && writes {
-        mode = mode | DescriptorFlags::WRITE;
+    let mut mode = DescriptorFlags(flags.0 & SYNCS.0);
+    for (is_so, flag) in [
+        (reads, DescriptorFlags::READ),
+        (writes && !is_dir, DescriptorFlags::WRITE),
+        (is_dir && flags.contains(DescriptorFlags::MUTATE_DIRECTORY), DescriptorFlags::MUTATE_DIRECTORY),
+    ] {
+        mode = if is_so { mode | flag } else { mode };
     }
     let node =
         if is_dir { Node::Dir(Arc::new(Dir::from_std_file(file))) } else { Node::File(Arc::new(file)) };
