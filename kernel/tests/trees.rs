@@ -114,6 +114,27 @@ fn every_component_instance_is_a_process() {
     assert_eq!(processes[2].memory_bytes, 65536);
 }
 
+#[test]
+fn a_nameless_instance_is_called_after_what_it_exports() {
+    let nameless = "(component (core module $m (func (export \"f\"))) (core instance $i (instantiate $m))
+      (func $f (canon lift (core func $i \"f\"))) (instance $x (export \"get\" (func $f)))
+      (export \"shop:kv/store@1.0.0\" (instance $x)))";
+    let tree = launch(&format!(
+        "(component (component $C {} (instance (instantiate 0)) (instance (instantiate 0)))",
+        nameless.trim_start_matches("(component")
+    ));
+    let paths: Vec<_> = tree.processes().iter().map(|process| process.info.path.clone()).collect();
+    assert_eq!(paths, ["/app", "/app/C", "/app/C-2"]);
+    let binary = wat::parse_str(format!(
+        "(component {nameless} (instance (instantiate 0)) (instance (instantiate 0)))"
+    ));
+    let engine = Engine::new().unwrap();
+    let executable = Executable::parse(&engine, &binary.unwrap()).unwrap();
+    let linked = executable.link(&Imports::default(), &options()).unwrap();
+    let names: Vec<_> = linked.processes().iter().map(|process| process.name.as_str()).collect();
+    assert_eq!(names, ["app", "store", "store-2"]);
+}
+
 /// Two children and what each exports; `b` calls `a`.
 const SIBLINGS: &str = r#"
 (component

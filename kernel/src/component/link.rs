@@ -337,7 +337,9 @@ impl Linker<'_> {
         let name = named(&frame.component.instance_names, instance as usize)
             .or_else(|| def.name.clone())
             .or_else(|| def.component.name.clone())
-            .map_or_else(|| format!("instance-{instance}"), |name| name.to_string());
+            .map(|name| name.to_string())
+            .or_else(|| def.component.exported_name())
+            .unwrap_or_else(|| format!("instance-{instance}"));
         let made = self.instantiate(&def, Some(frame.process), name.clone(), Some(args), depth + 1)?;
         push(frame, Sort::Instance, Def::Instance(Rc::new(made)), &name, EntityIndex::Instance(instance))
     }

@@ -400,6 +400,19 @@ impl Options {
 }
 
 impl Component {
+    /// What to call an instance whose component has no name: what it is there for, the first function or interface
+    /// that it exports. `shop:kv/store@1.0.0` is called `store`.
+    #[must_use]
+    pub fn exported_name(&self) -> Option<String> {
+        self.items.iter().find_map(|item| match item {
+            Item::Export { name, sort: Sort::Func | Sort::Instance, .. } => {
+                let unversioned = name.split('@').next()?;
+                unversioned.rsplit(['/', ':']).next().map(str::to_owned)
+            }
+            _ => None,
+        })
+    }
+
     /// The type of what an item added, as validation knows it. `None` for what has no component-level type.
     #[must_use]
     pub fn entity(&self, index: EntityIndex) -> Option<ComponentEntityType> {
