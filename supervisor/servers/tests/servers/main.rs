@@ -5,6 +5,7 @@
 //! - [`crossing`]: values through generated bindings and back
 //! - [`folder`]: a folder for one test
 //! - [`sandbox`]: what cannot be reached; [`file_functions`]: what can
+//! - [`real_guests`]: commands that real toolchains made
 //! - [`stream_ends`], [`waiting`], [`grants`]: streams, polling, and what a command is given
 
 #![allow(clippy::unwrap_used)] // A test that unwraps nothing has failed.
@@ -17,6 +18,7 @@ mod file_functions;
 mod folder;
 mod golden_bindings;
 mod grants;
+mod real_guests;
 mod sandbox;
 mod stream_ends;
 mod waiting;
