@@ -12,6 +12,9 @@ use abi::types::{FuncType, ResourceType};
 use abi::value::Value;
 use kernel::host::{HostCall, HostFunc, Import, Imports};
 
+/// Beyond this the guest is out of memory.
+const MAX_MEMORY: u32 = 64 << 20;
+
 /// The guest and the tree's state.
 pub struct FakeGuest {
     pub encoding: Encoding,
@@ -93,6 +96,9 @@ impl Side for FakeGuest {
 
     fn realloc(&mut self, old: u32, old_bytes: u32, align: u32, new_bytes: u32) -> Result<u32, Trap> {
         let pointer = self.end.next_multiple_of(align);
+        if pointer.checked_add(new_bytes).is_none_or(|end| end > MAX_MEMORY) {
+            return Err(Trap::Unreachable);
+        }
         self.end = pointer + new_bytes;
         self.memory.resize(self.memory.len().max(self.end as usize), 0);
         self.memory.copy_within(old as usize..(old + old_bytes.min(new_bytes)) as usize, pointer as usize);

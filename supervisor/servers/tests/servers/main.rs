@@ -4,7 +4,7 @@
 //! - [`golden_bindings`]: what the generator writes
 //! - [`crossing`]: values through generated bindings and back
 //! - [`folder`]: a folder for one test
-//! - [`sandbox`]: what cannot be reached; [`file_functions`]: what can
+//! - [`hostile`]: a guest that keeps to nothing; [`sandbox`]: what cannot be reached; [`file_functions`]: what can
 //! - [`real_guests`]: commands that real toolchains made
 //! - [`stream_ends`], [`waiting`], [`grants`]: streams, polling, and what a command is given
 
@@ -18,6 +18,7 @@ mod file_functions;
 mod folder;
 mod golden_bindings;
 mod grants;
+mod hostile;
 mod real_guests;
 mod sandbox;
 mod stream_ends;
