@@ -8,14 +8,12 @@ pub const MAX_FLAT_RESULTS: usize = 1;
 pub const MAX_STRING_BYTES: u32 = (1 << 28) - 1;
 /// A list's bytes in memory.
 pub const MAX_LIST_BYTES: u32 = (1 << 28) - 1;
-/// Bytes that the values of one call may take on the host: the strings of a list may all name the same bytes.
-pub const MAX_LIFT_BYTES: u64 = 1 << 29;
 /// Entries of a handle table; index 0 is reserved.
 pub const MAX_HANDLES: u32 = (1 << 28) - 1;
 /// Nested handle-scope depth of one domain: every call that lends opens one.
 pub const MAX_SCOPES: usize = 1 << 16;
 /// How deep value types nest; validation allows 100.
 pub const MAX_TYPE_DEPTH: u32 = 128;
-/// Bytes of the host's memory that the values of one call may take as [`crate::value::Value`]s. Lists and strings can
+/// Bytes of the host's memory that the values of one call may take, as [`crate::value::Value`]s or as Rust types. Lists and strings can
 /// overlap in a guest's memory, so what they are in the host's is not bounded by the guest's memory.
 pub const MAX_VALUE_BYTES: usize = 1 << 30;

@@ -24,7 +24,7 @@ pub mod sum;
 
 use crate::fault::Trap;
 use crate::layout::Layout;
-use crate::limits::MAX_LIFT_BYTES;
+use crate::limits::MAX_VALUE_BYTES;
 use crate::side::Side;
 use crate::types::ValType;
 
@@ -80,7 +80,7 @@ pub trait Typed: Sized {
     /// As [`Typed::lift`], for any element.
     fn lift_list(from: &mut Lifting<'_>, bytes: Vec<u8>) -> Result<Vec<Self>, Trap> {
         let count = bytes.len() / (Self::LAYOUT.size.max(1) as usize);
-        from.spend((count as u64).saturating_mul(size_of::<Self>() as u64))?;
+        from.spend(count.saturating_mul(size_of::<Self>()))?;
         let elements = bytes.chunks_exact(Self::LAYOUT.size.max(1) as usize);
         elements.map(|element| Self::lift(from, element)).collect()
     }
@@ -99,18 +99,18 @@ pub trait Typed: Sized {
     }
 }
 
-/// What lifting reads from, and how much more it may copy.
+/// What lifting reads from, and how much it has copied.
 ///
 /// The strings of a list may all name the same bytes, so what a call copies is not bounded by the guest's memory.
 pub struct Lifting<'s> {
     side: &'s mut dyn Side,
-    bytes_left: u64,
+    bytes: usize,
 }
 
 impl<'s> Lifting<'s> {
     /// Begins to lift the values of one call.
     pub fn new(side: &'s mut dyn Side) -> Lifting<'s> {
-        Lifting { side, bytes_left: MAX_LIFT_BYTES }
+        Lifting { side, bytes: 0 }
     }
 
     /// The side that is read.
@@ -118,16 +118,19 @@ impl<'s> Lifting<'s> {
         self.side
     }
 
-    /// Counts host memory about to be used for lifted values.
+    /// Counts host memory that lifted values take.
     ///
     /// # Errors
-    /// One call has copied [`MAX_LIFT_BYTES`].
-    pub fn spend(&mut self, bytes: u64) -> Result<(), Trap> {
-        self.bytes_left = self.bytes_left.checked_sub(bytes).ok_or(Trap::Limit {
-            limit: "bytes that one call may copy to the host",
-            value: (MAX_LIFT_BYTES - self.bytes_left).saturating_add(bytes),
-            allowed: MAX_LIFT_BYTES,
-        })?;
+    /// More than [`MAX_VALUE_BYTES`] in one call.
+    pub fn spend(&mut self, bytes: usize) -> Result<(), Trap> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > MAX_VALUE_BYTES {
+            return Err(Trap::Limit {
+                limit: "bytes of lifted values",
+                value: self.bytes as u64,
+                allowed: MAX_VALUE_BYTES as u64,
+            });
+        }
         Ok(())
     }
 }

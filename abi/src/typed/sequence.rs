@@ -41,7 +41,7 @@ impl Typed for String {
 
 fn lift_string(from: &mut Lifting<'_>, (pointer, tagged): (u32, u32)) -> Result<String, Trap> {
     let string = text::lift(from.side(), pointer, tagged)?;
-    from.spend(string.len() as u64)?;
+    from.spend(string.len())?;
     Ok(string)
 }
 
@@ -76,7 +76,7 @@ impl<T: Typed> Typed for Vec<T> {
 fn lift_list<T: Typed>(from: &mut Lifting<'_>, (pointer, count): (u32, u32)) -> Result<Vec<T>, Trap> {
     from.side().check_list(pointer, count, T::LAYOUT)?;
     let bytes = count.saturating_mul(T::LAYOUT.size);
-    from.spend(bytes.into())?;
+    from.spend(bytes as usize)?;
     let copy = from.side().bytes("list", pointer, bytes)?.to_vec();
     T::lift_list(from, copy)
 }
