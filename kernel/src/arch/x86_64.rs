@@ -76,6 +76,9 @@ pub unsafe extern "C" fn enter(
 }
 
 /// Where a faulted thread goes on, with `rsp` at `landing_sp`: the second half of `enter`.
+///
+/// # Safety
+/// Only [`Interrupted::land`] goes here.
 #[unsafe(naked)]
 unsafe extern "C" fn landed() -> u32 {
     naked_asm!(

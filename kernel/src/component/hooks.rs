@@ -13,7 +13,7 @@ use super::guest::{Guest, call_slot};
 use super::linked::HostImport;
 use super::running::Running;
 use crate::domain::Domain;
-use crate::domain::hooks::ComponentHooks;
+use crate::domain::upcalls::ComponentHooks;
 use crate::host::HostCall;
 use crate::jit::fuse::reason::Reason;
 use crate::vm::flags::MAY_ENTER;

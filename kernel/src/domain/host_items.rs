@@ -157,6 +157,9 @@ impl Domain {
 }
 
 /// What exit trampolines call.
+///
+/// # Safety
+/// `host` must be the context of a host function's trampoline, `values` the slots that it made.
 unsafe extern "C" fn call_host(host: *mut VmHostCore, values: *mut u128) -> u32 {
     // SAFETY: the record is the first field of a `HostFunc`, which lives as long as its domain; a `Values` body is never
     // called again before it returns, because it has no way to the domain.

@@ -5,24 +5,24 @@
 //! host holds [`externs::Extern`]s, which say whose they are: a domain takes only its own.
 //!
 //! - [`externs`]: what instances import and export, as the host holds it
-//! - [`invoke`]: calls from the host into guests
+//! - [`enter`]: calls from the host into guests
 //! - [`explain`]: what a cut-off stretch of guest code means
-//! - [`hooks`]: what the component model adds: its built-ins, and who is who
+//! - [`upcalls`]: what the component model adds: its built-ins, and who is who
 //! - [`host_items`]: functions, tables, memories, globals and tags that the host makes
 //! - [`inspect`]: reading and changing memories, tables and globals from the host
 //! - [`signatures`]: what the way into a guest must know of a function's type
-//! - [`refs`]: checking the references that the host hands in
+//! - [`references`]: checking the references that the host hands in
 //! - [`collect`]: dropping core exceptions that nobody can reach
 
 mod collect;
+pub mod enter;
 pub mod explain;
 pub mod externs;
-pub mod hooks;
 pub mod host_items;
 pub mod inspect;
-pub mod invoke;
-pub mod refs;
+pub mod references;
 pub mod signatures;
+pub mod upcalls;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -31,9 +31,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use abi::fault::{Fault, Trap};
 
 use self::externs::{DomainKey, Extern};
-use self::hooks::{ComponentHooks, NoHooks};
+use self::upcalls::{ComponentHooks, NoHooks};
 use self::host_items::HostFunc;
-use self::invoke::StackInUse;
+use self::enter::StackInUse;
 use self::signatures::Signatures;
 use crate::instance::exceptions::Exceptions;
 use crate::instance::tables::Table;

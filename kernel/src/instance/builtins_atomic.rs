@@ -1,7 +1,6 @@
 //! Built-ins of the threads proposal: waiting on an address, and waking who waits.
 //!
-//! # Safety
-//! All functions: called by compiled code of an instance, with its context and indices that the validator checked.
+//! All functions that compiled code calls have one contract: called by compiled code of an instance, with its context and indices that the validator checked.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -13,6 +12,9 @@ use super::builtins::{domain_of, instance_of};
 use crate::mem::parking;
 
 /// `memory.atomic.notify`: how many threads were woken, or -1 with a trap pending.
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn notify(ctx: *mut u8, memory: u32, at: u64, count: u32) -> i64 {
     // SAFETY: the module's contract.
     let memory = &unsafe { instance_of(ctx) }.memories[memory as usize];
@@ -25,6 +27,9 @@ pub(super) unsafe extern "C" fn notify(ctx: *mut u8, memory: u32, at: u64, count
 }
 
 /// `memory.atomic.wait32`: 0, 1 or 2, or -1 with a trap pending.
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn wait32(ctx: *mut u8, memory: u32, at: u64, expected: u32, timeout_ns: i64) -> i64 {
     // SAFETY: the module's contract.
     let memory = &unsafe { instance_of(ctx) }.memories[memory as usize];
@@ -40,6 +45,9 @@ pub(super) unsafe extern "C" fn wait32(ctx: *mut u8, memory: u32, at: u64, expec
 }
 
 /// `memory.atomic.wait64`: 0, 1 or 2, or -1 with a trap pending.
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn wait64(ctx: *mut u8, memory: u32, at: u64, expected: u64, timeout_ns: i64) -> i64 {
     // SAFETY: the module's contract.
     let memory = &unsafe { instance_of(ctx) }.memories[memory as usize];

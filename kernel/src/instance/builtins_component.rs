@@ -1,8 +1,7 @@
 //! Component-level built-ins: the component model's side of the domain does the work ([`ComponentHooks`]), but for those
 //! that move bytes.
 //!
-//! # Safety
-//! All functions: called by adapters and host stubs, with the `VmDomain` that they got, and with byte ranges that they
+//! All functions that compiled code calls have one contract: called by adapters and host stubs, with the `VmDomain` that they got, and with byte ranges that they
 //! checked against the memories that they are in.
 
 use std::{ptr, slice};
@@ -12,7 +11,7 @@ use abi::text::Step;
 
 use super::builtins::domain_of_record;
 use crate::domain::Domain;
-use crate::domain::hooks::ComponentHooks;
+use crate::domain::upcalls::ComponentHooks;
 
 /// Runs `work` and says how it went: a value of 32 bits, or -1 with a trap pending.
 fn value(record: *mut u8, work: impl FnOnce(&'static dyn ComponentHooks, &mut Domain) -> Result<u32, Trap>) -> i64 {
@@ -33,46 +32,73 @@ fn status(record: *mut u8, work: impl FnOnce(&'static dyn ComponentHooks, &mut D
 }
 
 /// `host_call`
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn host_call(record: *mut u8, import: u32, values: *mut u64) -> u32 {
     status(record, |hooks, domain| hooks.host_call(domain, import, values))
 }
 
 /// `resource_new`
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn resource_new(record: *mut u8, process: u32, ty: u32, rep: u32) -> i64 {
     value(record, |hooks, domain| hooks.resource_new(domain, process, ty, rep))
 }
 
 /// `resource_rep`
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn resource_rep(record: *mut u8, process: u32, ty: u32, handle: u32) -> i64 {
     value(record, |hooks, domain| hooks.resource_rep(domain, process, ty, handle))
 }
 
 /// `resource_drop`
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn resource_drop(record: *mut u8, process: u32, ty: u32, handle: u32) -> u32 {
     status(record, |hooks, domain| hooks.resource_drop(domain, process, ty, handle))
 }
 
 /// `transfer_own`
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn transfer_own(record: *mut u8, from: u32, to: u32, ty: u32, handle: u32) -> i64 {
     value(record, |hooks, domain| hooks.transfer_own(domain, from, to, ty, handle))
 }
 
 /// `transfer_borrow`
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn transfer_borrow(record: *mut u8, from: u32, to: u32, ty: u32, handle: u32) -> i64 {
     value(record, |hooks, domain| hooks.transfer_borrow(domain, from, to, ty, handle))
 }
 
 /// `scope_enter`
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn scope_enter(record: *mut u8, callee: u32) -> u32 {
     status(record, |hooks, domain| hooks.scope_enter(domain, callee))
 }
 
 /// `scope_exit`
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn scope_exit(record: *mut u8) -> u32 {
     status(record, |hooks, domain| hooks.scope_exit(domain))
 }
 
 /// `abi_trap`: leaves that trap pending.
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn abi_trap(record: *mut u8, why: u32, a: u64, b: u64, c: u64) {
     // SAFETY: the module's contract.
     let domain = unsafe { domain_of_record(record) };
@@ -81,6 +107,9 @@ pub(super) unsafe extern "C" fn abi_trap(record: *mut u8, why: u32, a: u64, b: u
 }
 
 /// `refuse`: leaves the trap of a function that may not be called.
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn refuse(record: *mut u8, adapter: u32) {
     // SAFETY: the module's contract.
     let domain = unsafe { domain_of_record(record) };
@@ -89,12 +118,18 @@ pub(super) unsafe extern "C" fn refuse(record: *mut u8, adapter: u32) {
 }
 
 /// `move_bytes`
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn move_bytes(_record: *mut u8, to: *mut u8, from: *const u8, bytes: usize) {
     // SAFETY: the module's contract; the ranges may overlap.
     unsafe { ptr::copy(from, to, bytes) };
 }
 
 /// `transcode`: bytes read << 32 | bytes written, or -1 with a trap pending.
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn transcode(
     record: *mut u8,
     step: u32,

@@ -1,7 +1,6 @@
 //! Built-ins of core exceptions: making one, and finding where it is caught.
 //!
-//! # Safety
-//! All functions: called by compiled code of an instance, with its context and exceptions of its domain.
+//! All functions that compiled code calls have one contract: called by compiled code of an instance, with its context and exceptions of its domain.
 
 use abi::fault::Trap;
 
@@ -14,6 +13,9 @@ use crate::trap::site::Catch;
 use crate::vm::VmTag;
 
 /// `exception_new`: the address of the payload, which the caller fills; null with a trap pending.
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn new(ctx: *mut u8, tag: *mut VmTag, bytes: u32) -> usize {
     // SAFETY: the module's contract.
     let domain = unsafe { domain_of(ctx) };
@@ -29,6 +31,8 @@ pub(super) unsafe extern "C" fn new(ctx: *mut u8, tag: *mut VmTag, bytes: u32) -
 pub(super) struct Handlers;
 
 impl FindHandler for Handlers {
+    /// # Safety
+    /// The trait's contract, and the module's.
     unsafe extern "C" fn find(
         ctx: *mut u8,
         exception: *mut u8,

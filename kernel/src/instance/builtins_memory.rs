@@ -1,7 +1,6 @@
 //! Built-ins of linear memories. Indices and lengths are the guest's: each is checked here.
 //!
-//! # Safety
-//! All functions: called by compiled code of an instance, with its context and indices that the validator checked.
+//! All functions that compiled code calls have one contract: called by compiled code of an instance, with its context and indices that the validator checked.
 
 use std::ptr;
 
@@ -10,6 +9,9 @@ use abi::fault::Trap;
 use super::builtins::{domain_of, instance_of};
 
 /// `memory.grow`: the old size in pages, or -1.
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn grow(ctx: *mut u8, memory: u32, delta: u64) -> i64 {
     // SAFETY: the module's contract.
     let instance = unsafe { instance_of(ctx) };
@@ -18,6 +20,9 @@ pub(super) unsafe extern "C" fn grow(ctx: *mut u8, memory: u32, delta: u64) -> i
 }
 
 /// `memory.copy`
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn copy(
     ctx: *mut u8,
     to_memory: u32,
@@ -40,6 +45,9 @@ pub(super) unsafe extern "C" fn copy(
 }
 
 /// `memory.fill`
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn fill(ctx: *mut u8, memory: u32, at: u64, byte: u32, bytes: u64) -> u32 {
     // SAFETY: the module's contract.
     let instance = unsafe { instance_of(ctx) };
@@ -52,6 +60,9 @@ pub(super) unsafe extern "C" fn fill(ctx: *mut u8, memory: u32, at: u64, byte: u
 }
 
 /// `memory.init`
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn init(
     ctx: *mut u8,
     memory: u32,
@@ -73,6 +84,9 @@ pub(super) unsafe extern "C" fn init(
 }
 
 /// `data.drop`
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn data_drop(ctx: *mut u8, segment: u32) {
     // SAFETY: the module's contract.
     let instance = unsafe { instance_of(ctx) };

@@ -1,13 +1,15 @@
 //! Built-ins of tables. Indices and lengths are the guest's: each is checked here.
 //!
-//! # Safety
-//! All functions: called by compiled code of an instance, with its context and indices that the validator checked.
+//! All functions that compiled code calls have one contract: called by compiled code of an instance, with its context and indices that the validator checked.
 
 use abi::fault::Trap;
 
 use super::builtins::{domain_of, instance_of};
 
 /// `table.grow`: the old length, or -1.
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn grow(ctx: *mut u8, table: u32, delta: u64, element: usize) -> i64 {
     // SAFETY: the module's contract. The table is the domain's, and nothing else uses it now.
     let table = unsafe { &mut *instance_of(ctx).tables[table as usize] };
@@ -15,6 +17,9 @@ pub(super) unsafe extern "C" fn grow(ctx: *mut u8, table: u32, delta: u64, eleme
 }
 
 /// `table.fill`
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn fill(ctx: *mut u8, table: u32, at: u64, element: usize, count: u64) -> u32 {
     // SAFETY: the module's contract. The table is the domain's, and nothing else uses it now.
     let table = unsafe { &mut *instance_of(ctx).tables[table as usize] };
@@ -22,6 +27,9 @@ pub(super) unsafe extern "C" fn fill(ctx: *mut u8, table: u32, at: u64, element:
 }
 
 /// `table.copy`
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn copy(
     ctx: *mut u8,
     to_table: u32,
@@ -43,6 +51,9 @@ pub(super) unsafe extern "C" fn copy(
 }
 
 /// `table.init`
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn init(
     ctx: *mut u8,
     table: u32,
@@ -64,6 +75,9 @@ pub(super) unsafe extern "C" fn init(
 }
 
 /// `elem.drop`
+///
+/// # Safety
+/// The module\'s contract.
 pub(super) unsafe extern "C" fn elem_drop(ctx: *mut u8, segment: u32) {
     // SAFETY: the module's contract.
     let instance = unsafe { instance_of(ctx) };

@@ -102,7 +102,7 @@ fn layout(bytes: u32) -> Layout {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{EXCEPTION_BYTES, EXCEPTIONS_BETWEEN_COLLECTIONS, Exceptions};
 
     #[test]
     fn what_is_reached_stays() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::jit::library::Library;
 use crate::jit::module::{Module, SegmentMode};
-use crate::mem::image::Image;
+use crate::mem::cow::Image;
 
 /// The images of a library's defined memories.
 #[derive(Debug, Default)]

@@ -129,7 +129,7 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Table, TableType, VmTable};
     use crate::jit::valtype::RefType;
 
     #[test]

@@ -170,7 +170,9 @@ pub fn lookup(pc: usize) -> Option<(Arc<dyn CodeInfo>, u32)> {
 mod tests {
     use cranelift_codegen::ir::TrapCode;
 
-    use super::*;
+    use super::{
+        Arc, Arena, BTreeMap, CODE_ARENA_BYTES, CodeBlock, CodeInfo, Mutex, Reservation, addresses, lookup,
+    };
     use crate::trap::site::{Catch, CodeFrame};
 
     struct Nothing;

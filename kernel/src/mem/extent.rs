@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::MemError;
-use super::image::Image;
+use super::cow::Image;
 use super::reservation::{Access, Reservation};
 use crate::limits::{MEMORY_GUARD_BYTES, MEMORY32_BYTES, POOLED_MEMORIES};
 use crate::os::page;

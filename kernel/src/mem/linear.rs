@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::MemError;
+use super::cow::Image;
 use super::extent::Extent;
-use super::image::Image;
 use crate::limits::{MEMORY32_BYTES, MEMORY64_BYTES};
 use crate::vm::{VmMemory, VmMemorySlot};
 
@@ -198,7 +198,7 @@ impl Drop for Memory {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Arc, Image, MEMORY64_BYTES, Memory, MemoryType};
 
     #[test]
     fn grows_to_its_maximum_and_no_further() {

@@ -7,15 +7,15 @@
 //! - [`code`]: the arena that holds all machine code, and what is known of each piece
 //! - [`linear`]: linear memories
 //! - [`extent`]: the pages behind a linear memory, pooled
-//! - [`image`]: initial contents, mapped copy-on-write
+//! - [`cow`]: initial contents, mapped copy-on-write
 //! - [`stack`]: guest stacks, pooled
 //! - [`block`]: heap objects whose addresses compiled code holds
 //! - [`parking`]: threads that wait on an address
 
 pub mod block;
 pub mod code;
+pub mod cow;
 pub mod extent;
-pub mod image;
 pub mod linear;
 pub mod parking;
 pub mod reservation;

@@ -79,7 +79,7 @@ pub fn notify(address: usize, count: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Duration, Waited, lot, notify, wait};
 
     #[test]
     fn waits_until_woken_or_late_or_not_at_all() {

@@ -179,7 +179,7 @@ impl Drop for Reservation {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Access, Reservation, page};
 
     #[test]
     fn pages_are_zero_again_after_discard_and_clear() {

@@ -144,7 +144,7 @@ pub fn drain() {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::GuestStack;
 
     #[test]
     fn code_runs_on_it_and_it_is_used_again() {

@@ -114,6 +114,8 @@ pub struct Stretch {
 }
 
 impl Faulted {
+    /// # Safety
+    /// `activation` must have just been cut off, on this thread, its parents being alive.
     #[cold]
     unsafe fn new(activation: &Activation) -> Box<Faulted> {
         let capture = activation.capture.expect("only the handler cuts an activation off, after it has captured");
@@ -135,7 +137,7 @@ impl Faulted {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Activation, Entry, Faulted, Target, ptr};
     use crate::mem::code::CodeBlock;
     use crate::mem::stack::GuestStack;
     use crate::trap::handler::prepare_thread;

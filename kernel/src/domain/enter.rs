@@ -134,6 +134,9 @@ impl Domain {
 
     /// Takes a stack for the outermost call, or for one that comes through another domain's host function; it is the
     /// last one in use when this returns a result.
+    ///
+    /// # Safety
+    /// As for [`Self::enter`].
     unsafe fn run_on_stack(
         &mut self,
         process: Option<u32>,
