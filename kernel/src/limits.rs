@@ -4,8 +4,8 @@
 pub const CODE_ARENA_BYTES: usize = 1 << 30;
 /// What a 32-bit index can reach, bytes.
 pub const MEMORY32_BYTES: usize = 1 << 32;
-/// Unmapped bytes behind every linear memory. Compiled code leaves out a bounds check where the constant offset
-/// plus the access size is at most this.
+/// Unmapped bytes behind every linear memory. Compiled code leaves out a bounds check where the constant
+/// offset plus the access size is at most this.
 pub const MEMORY_GUARD_BYTES: usize = 32 << 20;
 /// The most that a memory with 64-bit indices can hold, bytes: it grows inside one reservation.
 pub const MEMORY64_BYTES: usize = 16 << 30;
@@ -37,8 +37,8 @@ pub const EXCEPTION_BYTES: u32 = 16 << 10;
 pub const COMPILE_BYTES_PER_THREAD: usize = 4 << 10;
 /// Addresses below this are never mapped: compiled code makes an access fault by going there.
 pub const NULL_BYTES: usize = 64 << 10;
-/// Parts of the types of one function between components: what is written out as code, so that a small file cannot
-/// make much of it.
+/// Parts of the types of one function between components: what is written out as code, so that a small file
+/// cannot make much of it.
 pub const ADAPTER_NODES: u32 = 1 << 14;
 /// The same for all functions of a tree together.
 pub const ADAPTERS_NODES: u32 = 1 << 20;
@@ -46,8 +46,8 @@ pub const ADAPTERS_NODES: u32 = 1 << 20;
 pub const ADAPTER_INLINE_NODES: u32 = 32;
 /// A fixed-length list with more elements than this is copied by a loop.
 pub const ADAPTER_UNROLLED_ELEMENTS: u32 = 4;
-/// Values that the calls, blocks and branches of one function carry together: each byte of a function can stand for a
-/// thousand of them.
+/// Values that the calls, blocks and branches of one function carry together: each byte of a function can
+/// stand for a thousand of them.
 pub const MAX_CARRIED_VALUES: usize = 1 << 24;
 /// Locals times blocks of one function: what building its data flow can cost at worst.
 pub const MAX_LOCALS_TIMES_BLOCKS: usize = 1 << 28;

@@ -12,14 +12,14 @@
 //! lower    guest frames, linked by rbp
 //! ```
 //!
-//! A fault in guest code cuts off everything below `landing_sp`: the handler sets `rsp` to it and `rip` to `landed`,
-//! which returns 1 from `enter`. Guest frames own nothing, so nothing is lost.
+//! A fault in guest code cuts off everything below `landing_sp`: the handler sets `rsp` to it and `rip` to
+//! `landed`, which returns 1 from `enter`. Guest frames own nothing, so nothing is lost.
 
 use std::arch::{asm, naked_asm};
 use std::mem::offset_of;
 
-/// An entry trampoline: loads the parameters of `code` from the slots at `values`, calls it with `ctx` first, and stores
-/// its results to the slots.
+/// An entry trampoline: loads the parameters of `code` from the slots at `values`, calls it with `ctx` first,
+/// and stores its results to the slots.
 pub type Entry = unsafe extern "C" fn(ctx: *mut u8, code: *const u8, values: *mut u128);
 
 /// Where `enter` was called, so that a fault can go back there.
@@ -32,11 +32,13 @@ pub struct Landing {
     pub fp: usize,
 }
 
-/// Runs `entry(ctx, code, values)` on the current stack. Returns 0 when it returned, 1 when it was cut off after a fault.
+/// Runs `entry(ctx, code, values)` on the current stack. Returns 0 when it returned, 1 when it was cut off
+/// after a fault.
 ///
 /// # Safety
-/// `entry` must be the entry trampoline for the signature of `code`, which takes `ctx` first; `values` must have room
-/// for that signature; `landing` must be valid until this returns, and be what the thread's signal handlers go back to.
+/// `entry` must be the entry trampoline for the signature of `code`, which takes `ctx` first; `values` must
+/// have room for that signature; `landing` must be valid until this returns, and be what the thread's signal
+/// handlers go back to.
 #[unsafe(naked)]
 pub unsafe extern "C" fn enter(
     landing: *mut Landing,
@@ -198,7 +200,9 @@ impl Interrupted {
 
     fn set_register(&mut self, index: libc::c_int, value: usize) {
         // SAFETY: as in `register`.
-        unsafe { (&raw mut (*self.0).uc_mcontext.gregs).cast::<i64>().add(index as usize).write(value as i64) }
+        unsafe {
+            (&raw mut (*self.0).uc_mcontext.gregs).cast::<i64>().add(index as usize).write(value as i64)
+        }
     }
 
     /// The instruction.

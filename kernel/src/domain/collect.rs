@@ -20,24 +20,32 @@ impl Domain {
     #[cold]
     #[inline(never)]
     fn collect_exceptions(&mut self) {
-        // Registers that compiled code keeps across a call are on our stack, because whoever called us saved them
-        // before it used them, or they are still where they were: in this array, after the store.
+        // Registers that compiled code keeps across a call are on our stack, because whoever called us saved
+        // them before it used them, or they are still where they were: in this array, after the store.
         let registers = crate::arch::kept_registers();
         let here = registers.as_ptr() as usize;
         let mut words: Vec<usize> = registers.to_vec();
         for stack in &self.stacks {
             let from = if stack.usable.contains(&here) { here } else { stack.usable.start };
-            // SAFETY: the usable part of a guest stack that is in use is readable, and a word aligned to a word is read.
-            words.extend((from..stack.usable.end).step_by(size_of::<usize>()).map(|at| unsafe {
-                (at as *const usize).read_volatile()
-            }));
+            // SAFETY: the usable part of a guest stack that is in use is readable, and a word aligned to a
+            // word is read.
+            words.extend(
+                (from..stack.usable.end)
+                    .step_by(size_of::<usize>())
+                    .map(|at| unsafe { (at as *const usize).read_volatile() }),
+            );
         }
-        words.extend(self.tables.iter().filter(|table| holds(ValType::Ref(table.ty().element))).flat_map(|table| {
-            table.elements().iter().copied()
-        }));
-        words.extend(self.instances.iter().flat_map(|instance| globals(instance)).chain(
-            self.host_globals.iter().filter(|(_, ty)| holds(ty.ty)).map(|(global, _)| word(global)),
-        ));
+        words.extend(
+            self.tables
+                .iter()
+                .filter(|table| holds(ValType::Ref(table.ty().element)))
+                .flat_map(|table| table.elements().iter().copied()),
+        );
+        words.extend(
+            self.instances.iter().flat_map(|instance| globals(instance)).chain(
+                self.host_globals.iter().filter(|(_, ty)| holds(ty.ty)).map(|(global, _)| word(global)),
+            ),
+        );
         self.exceptions.collect(words.into_iter());
     }
 }

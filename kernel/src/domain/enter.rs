@@ -25,17 +25,18 @@ pub(super) struct StackInUse {
 impl Domain {
     /// Calls a function with raw values: each in the low bytes of its word, references as their word.
     ///
-    /// `args` and `results` must be as many as the signature says. From inside a host function that this domain called
-    /// it goes on on the same guest stack.
+    /// `args` and `results` must be as many as the signature says. From inside a host function that this
+    /// domain called it goes on on the same guest stack.
     ///
     /// # Errors
-    /// The guest's fault; or a fault with [`Trap::Host`] if the call does not fit the signature, passes a reference that
-    /// is not one of this domain, or cannot be prepared.
+    /// The guest's fault; or a fault with [`Trap::Host`] if the call does not fit the signature, passes a
+    /// reference that is not one of this domain, or cannot be prepared.
     pub fn call(&mut self, func: &Func, args: &[u128], results: &mut [u128]) -> Result<(), Fault> {
         self.call_process(None, func, args, results)
     }
 
-    /// The same, for a function of process `process`: frames of the call are its, unless an adapter is in between.
+    /// The same, for a function of process `process`: frames of the call are its, unless an adapter is in
+    /// between.
     ///
     /// # Errors
     /// As [`Self::call`].
@@ -63,7 +64,8 @@ impl Domain {
             slots => {
                 let mut values = vec![0; slots];
                 values[..args.len()].copy_from_slice(args);
-                // SAFETY: the function belongs to this domain, the entry is its signature's, there are slots enough.
+                // SAFETY: the function belongs to this domain, the entry is its signature's, there are slots
+                // enough.
                 unsafe { self.enter(process, target, values.as_mut_ptr())? };
                 self.take_results(func, &values, results);
                 Ok(())
@@ -85,7 +87,8 @@ impl Domain {
         for (value, arg) in values.iter_mut().zip(args) {
             *value = *arg;
         }
-        // SAFETY: the function belongs to this domain, the entry is its signature's, and there are slots enough.
+        // SAFETY: the function belongs to this domain, the entry is its signature's, and there are slots
+        // enough.
         unsafe { self.enter(process, target, values.as_mut_ptr())? };
         self.take_results(func, &values, results);
         Ok(())
@@ -105,8 +108,8 @@ impl Domain {
     /// Runs a function of this domain with its values in slots.
     ///
     /// # Safety
-    /// `target` must be a function of this domain with the entry of its signature, and `values` have the slots for it,
-    /// holding values of its parameters' types.
+    /// `target` must be a function of this domain with the entry of its signature, and `values` have the
+    /// slots for it, holding values of its parameters' types.
     pub(crate) unsafe fn enter(
         &mut self,
         process: Option<u32>,
@@ -132,8 +135,8 @@ impl Domain {
         result.map_err(|faulted| self.explain(&faulted, &stack.map_or(0..0, |stack| stack.guard)))
     }
 
-    /// Takes a stack for the outermost call, or for one that comes through another domain's host function; it is the
-    /// last one in use when this returns a result.
+    /// Takes a stack for the outermost call, or for one that comes through another domain's host function; it
+    /// is the last one in use when this returns a result.
     ///
     /// # Safety
     /// As for [`Self::enter`].
@@ -180,7 +183,9 @@ impl Domain {
         }
         for &(index, ty) in &signature.checked_params {
             if !self.is_ref(args[index], ty) {
-                return Err(refused(format!("argument {index} is no reference of this domain of the type it must have")));
+                return Err(refused(format!(
+                    "argument {index} is no reference of this domain of the type it must have"
+                )));
             }
         }
         Ok(signature)

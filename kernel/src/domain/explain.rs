@@ -1,4 +1,5 @@
-//! What a cut-off stretch of guest code means: which trap, in whose frames, and who may not be entered any more.
+//! What a cut-off stretch of guest code means: which trap, in whose frames, and who may not be entered any
+//! more.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -22,8 +23,8 @@ struct Placed {
 }
 
 impl Domain {
-    /// Makes a fault of what the handler captured. The processes with frames on the stretch that was cut off may not be
-    /// entered any more.
+    /// Makes a fault of what the handler captured. The processes with frames on the stretch that was cut off
+    /// may not be entered any more.
     #[cold]
     pub(super) fn explain(&mut self, faulted: &Faulted, guard: &Range<usize>) -> Fault {
         let cause = self.cause(&faulted.capture, guard);
@@ -81,7 +82,9 @@ impl Domain {
             if frames.len() == FAULT_FRAMES {
                 break;
             }
-            let Some(frame) = code::lookup(placed.at).and_then(|(info, offset)| info.frame(offset)) else { continue };
+            let Some(frame) = code::lookup(placed.at).and_then(|(info, offset)| info.frame(offset)) else {
+                continue;
+            };
             let who = placed.process.and_then(|process| {
                 if !names.iter().any(|(known, _)| *known == process) {
                     names.push((process, self.hooks.process(self, process)));
@@ -102,8 +105,8 @@ impl Domain {
     }
 }
 
-/// Whose each frame of a stretch is: the process that the host called has the outermost ones; an adapter is its
-/// caller's, and what it calls is its callee's.
+/// Whose each frame of a stretch is: the process that the host called has the outermost ones; an adapter is
+/// its caller's, and what it calls is its callee's.
 ///
 /// `exact` says that the innermost address is that of an instruction that faulted, not one to return to.
 fn place(stretch: &Stretch, exact: bool) -> Vec<Placed> {
@@ -126,6 +129,8 @@ fn place(stretch: &Stretch, exact: bool) -> Vec<Placed> {
 /// A fault that no guest can cause.
 fn bug(what: &str, capture: &Capture) -> ! {
     let Capture { signal, pc, address, .. } = capture;
-    eprintln!("atoll: {what}: signal {signal} at {pc:#x}, address {address:#x}. This is a bug of the kernel.");
+    eprintln!(
+        "atoll: {what}: signal {signal} at {pc:#x}, address {address:#x}. This is a bug of the kernel."
+    );
     std::process::abort();
 }

@@ -13,8 +13,8 @@ use crate::vm::{VmFuncImport, VmGlobal, VmTag};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DomainKey(pub(super) u64);
 
-/// Something that can be imported. It is of use only with its own domain, while that lives; only a shared memory may go
-/// to another one.
+/// Something that can be imported. It is of use only with its own domain, while that lives; only a shared
+/// memory may go to another one.
 #[derive(Clone, Debug)]
 pub enum Extern {
     /// A function.

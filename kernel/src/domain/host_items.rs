@@ -45,7 +45,8 @@ impl Reentry<'_> {
     /// Calls a function, as [`Domain::call`].
     ///
     /// # Errors
-    /// As [`Domain::call`]. A host function that cannot go on without the result returns the fault's trap in turn.
+    /// As [`Domain::call`]. A host function that cannot go on without the result returns the fault's trap in
+    /// turn.
     pub fn call(&mut self, func: &Func, args: &[u128], results: &mut [u128]) -> Result<(), Fault> {
         self.domain.call(func, args, results)
     }
@@ -65,8 +66,8 @@ impl std::ops::Deref for Reentry<'_> {
 }
 
 impl Domain {
-    /// A function that guests may import. `body` gets the parameters and leaves the results in the same words, each in
-    /// the low bytes; there are as many as parameters or results, whichever are more.
+    /// A function that guests may import. `body` gets the parameters and leaves the results in the same
+    /// words, each in the low bytes; there are as many as parameters or results, whichever are more.
     ///
     /// # Errors
     /// [`CompileError`] if the engine cannot make the trampoline.
@@ -133,7 +134,8 @@ impl Domain {
         Ok(Extern::Memory(MemoryRef { memory, domain: self.key }))
     }
 
-    /// A global with this value in the low bytes. `None` if the value is no reference of this domain of the type.
+    /// A global with this value in the low bytes. `None` if the value is no reference of this domain of the
+    /// type.
     pub fn host_global(&mut self, ty: GlobalType, value: u128) -> Option<Extern> {
         if let ValType::Ref(ref_type) = ty.ty
             && !self.is_ref(value, ref_type)
@@ -161,16 +163,15 @@ impl Domain {
 /// # Safety
 /// `host` must be the context of a host function's trampoline, `values` the slots that it made.
 unsafe extern "C" fn call_host(host: *mut VmHostCore, values: *mut u128) -> u32 {
-    // SAFETY: the record is the first field of a `HostFunc`, which lives as long as its domain; a `Values` body is never
-    // called again before it returns, because it has no way to the domain.
+    // SAFETY: the record is the first field of a `HostFunc`, which lives as long as its domain; a `Values`
+    // body is never called again before it returns, because it has no way to the domain.
     let func = unsafe { &mut *host.cast::<HostFunc>() };
     // SAFETY: the domain that owns the function runs it: whoever called into the guest waits.
     let domain = unsafe { crate::instance::builtins::domain_of_record(func.vm.domain) };
     domain.nested = None;
     // SAFETY: the trampoline made this many slots.
-    let values = unsafe {
-        std::slice::from_raw_parts_mut(values, func.ty.params.len().max(func.ty.results.len()))
-    };
+    let values =
+        unsafe { std::slice::from_raw_parts_mut(values, func.ty.params.len().max(func.ty.results.len())) };
     for (value, ty) in values.iter_mut().zip(&func.ty.params) {
         *value &= mask(*ty);
     }
@@ -179,7 +180,11 @@ unsafe extern "C" fn call_host(host: *mut VmHostCore, values: *mut u128) -> u32 
         Body::Reentrant(body) => body(&mut Reentry { domain }, values),
     };
     let result = result.and_then(|()| {
-        match func.checked_results.iter().find(|(index, ty)| !domain.is_ref(values[*index] & mask(ValType::Ref(*ty)), *ty)) {
+        match func
+            .checked_results
+            .iter()
+            .find(|(index, ty)| !domain.is_ref(values[*index] & mask(ValType::Ref(*ty)), *ty))
+        {
             None => Ok(()),
             Some((index, _)) => Err(Trap::Host(format!(
                 "result {index} of a host function is no reference of this domain of the type it must have"

@@ -10,7 +10,8 @@ impl Domain {
     /// The bytes of an unshared memory of this domain; `None` for any other.
     #[must_use]
     pub fn memory(&self, memory: &MemoryRef) -> Option<&[u8]> {
-        // SAFETY: the domain's own unshared memory: only guest code could store to it, and `&self` keeps it from running.
+        // SAFETY: the domain's own unshared memory: only guest code could store to it, and `&self` keeps it
+        // from running.
         self.owns(memory).then(|| unsafe {
             let bytes = memory.memory.as_slice();
             std::slice::from_raw_parts(bytes.as_ptr(), bytes.len())
@@ -20,7 +21,8 @@ impl Domain {
     /// The bytes of an unshared memory of this domain; `None` for any other.
     #[must_use]
     pub fn memory_mut(&mut self, memory: &MemoryRef) -> Option<&mut [u8]> {
-        // SAFETY: the domain's own unshared memory: only guest code could use it, and `&mut self` keeps it from running.
+        // SAFETY: the domain's own unshared memory: only guest code could use it, and `&mut self` keeps it
+        // from running.
         self.owns(memory).then(|| unsafe {
             let bytes = memory.memory.as_mut_slice();
             std::slice::from_raw_parts_mut(bytes.as_mut_ptr(), bytes.len())
@@ -47,10 +49,12 @@ impl Domain {
     #[must_use]
     pub fn global(&self, global: &GlobalRef) -> Option<u128> {
         // SAFETY: the domain's own; nothing stores to it while it is borrowed.
-        (global.domain == self.key).then(|| u128::from_le_bytes(unsafe { (*global.global).0 }) & mask(global.ty.ty))
+        (global.domain == self.key)
+            .then(|| u128::from_le_bytes(unsafe { (*global.global).0 }) & mask(global.ty.ty))
     }
 
-    /// Sets a global; `None`, and nothing done, if it is another domain's, constant, or cannot hold the value.
+    /// Sets a global; `None`, and nothing done, if it is another domain's, constant, or cannot hold the
+    /// value.
     pub fn set_global(&mut self, global: &GlobalRef, value: u128) -> Option<()> {
         let fits = match global.ty.ty {
             ValType::Ref(ty) => self.is_ref(value, ty),
@@ -74,7 +78,8 @@ impl Domain {
         self.table_of(table)?.get(index)
     }
 
-    /// Sets an element; `None`, and nothing done, if the table is another domain's, has no such element, or cannot hold it.
+    /// Sets an element; `None`, and nothing done, if the table is another domain's, has no such element, or
+    /// cannot hold it.
     pub fn table_set(&mut self, table: &TableRef, index: u64, word: usize) -> Option<()> {
         let element = self.table_of(table)?.ty().element;
         self.is_ref(word as u128, element).then_some(())?;

@@ -1,8 +1,8 @@
 //! The unit of fault, and what runs in it: core instances and everything that they point to.
 //!
-//! One OS thread at a time executes a domain. Everything that compiled code reaches by address (contexts, tables,
-//! globals, memories) belongs to the domain and lives as long as it, so instances may point to each other freely. The
-//! host holds [`externs::Extern`]s, which say whose they are: a domain takes only its own.
+//! One OS thread at a time executes a domain. Everything that compiled code reaches by address (contexts,
+//! tables, globals, memories) belongs to the domain and lives as long as it, so instances may point to each
+//! other freely. The host holds [`externs::Extern`]s, which say whose they are: a domain takes only its own.
 //!
 //! - [`externs`]: what instances import and export, as the host holds it
 //! - [`enter`]: calls from the host into guests
@@ -30,11 +30,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use abi::fault::{Fault, Trap};
 
-use self::externs::{DomainKey, Extern};
-use self::upcalls::{ComponentHooks, NoHooks};
-use self::host_items::HostFunc;
 use self::enter::StackInUse;
+use self::externs::{DomainKey, Extern};
+use self::host_items::HostFunc;
 use self::signatures::Signatures;
+use self::upcalls::{ComponentHooks, NoHooks};
 use crate::instance::exceptions::Exceptions;
 use crate::instance::tables::Table;
 use crate::instance::{Instance, InstanceIndex, builtins};
@@ -68,8 +68,8 @@ pub struct Domain {
     kept: Vec<Arc<dyn Any + Send + Sync>>,
 }
 
-// SAFETY: the addresses in it are of things that it owns, or of memories that may be shared; it is executed by whoever
-// has it, one thread at a time. Host functions and the state are `Send`.
+// SAFETY: the addresses in it are of things that it owns, or of memories that may be shared; it is executed
+// by whoever has it, one thread at a time. Host functions and the state are `Send`.
 unsafe impl Send for Domain {}
 
 /// What a built-in leaves before it returns "a trap is pending".
@@ -231,13 +231,17 @@ impl Domain {
     }
 
     /// Runs one of the component model's built-ins.
-    pub(crate) fn with_hooks<T>(&mut self, work: impl FnOnce(&'static dyn ComponentHooks, &mut Domain) -> T) -> T {
+    pub(crate) fn with_hooks<T>(
+        &mut self,
+        work: impl FnOnce(&'static dyn ComponentHooks, &mut Domain) -> T,
+    ) -> T {
         self.nested = None;
         work(self.hooks, self)
     }
 
     pub(crate) fn add_instance(&mut self, mut instance: Pinned<Instance>) -> InstanceIndex {
-        let index = InstanceIndex(u32::try_from(self.instances.len()).expect("memory ends before 2^32 instances"));
+        let index =
+            InstanceIndex(u32::try_from(self.instances.len()).expect("memory ends before 2^32 instances"));
         let address = instance.as_ptr();
         instance.ctx.set(ctx::INSTANCE.cast_unsigned(), address);
         self.instances.push(instance);
@@ -258,7 +262,8 @@ impl Domain {
         self.tables.extend(tables);
     }
 
-    /// Leaves a trap for the compiled code that the calling built-in returns to; returns the status that says so.
+    /// Leaves a trap for the compiled code that the calling built-in returns to; returns the status that says
+    /// so.
     pub(crate) fn leave(&mut self, trap: Trap) -> u32 {
         self.pending = Some(match self.nested.take() {
             Some(fault) if fault.trap == trap => Pending::Fault(Box::new(fault)),
@@ -270,6 +275,9 @@ impl Domain {
 
 impl std::fmt::Debug for Domain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Domain").field("key", &self.key).field("instances", &self.instances.len()).finish_non_exhaustive()
+        f.debug_struct("Domain")
+            .field("key", &self.key)
+            .field("instances", &self.instances.len())
+            .finish_non_exhaustive()
     }
 }

@@ -31,7 +31,8 @@ impl Domain {
         known.then(|| unsafe { (address as *const VmFuncRef).read() })
     }
 
-    /// The function that a `funcref` word refers to; `None` for null and for what is no reference of this domain.
+    /// The function that a `funcref` word refers to; `None` for null and for what is no reference of this
+    /// domain.
     #[must_use]
     pub fn func_of_ref(&self, word: u128) -> Option<Func> {
         let func = self.func_ref_at(usize::try_from(word).ok()?)?;

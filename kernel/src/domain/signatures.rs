@@ -45,8 +45,8 @@ impl Signatures {
     pub fn learn(&mut self, engine: &Engine, sig: SigId) -> Result<(), CompileError> {
         let ty = engine.signature(sig);
         let entry = engine.entry(sig)?;
-        // SAFETY: the engine's contract: the trampoline for this signature, which lives as long as the engine, and the
-        // domain holds the engine.
+        // SAFETY: the engine's contract: the trampoline for this signature, which lives as long as the
+        // engine, and the domain holds the engine.
         let entry: Entry = unsafe { std::mem::transmute(entry) };
         let index = sig.0 as usize;
         if self.known.len() <= index {
@@ -67,7 +67,8 @@ impl Signatures {
     }
 }
 
-/// The references among `types` that compiled code may follow. It compares those of the host with null, no more.
+/// The references among `types` that compiled code may follow. It compares those of the host with null, no
+/// more.
 #[must_use]
 pub fn checked(types: &[ValType]) -> Box<[(usize, RefType)]> {
     let refs = types.iter().enumerate().filter_map(|(index, ty)| match ty {

@@ -7,13 +7,15 @@ use abi::id::ProcessId;
 
 use super::Domain;
 
-/// The run-time half of the component-level built-ins ([`crate::jit::builtin`]), called by adapters and host stubs.
+/// The run-time half of the component-level built-ins ([`crate::jit::builtin`]), called by adapters and host
+/// stubs.
 ///
-/// An implementation has no state of its own: a built-in may call guests, whose adapters call built-ins again, so
-/// whatever it needs is in [`Domain::state`], reached anew each time. It must not replace the domain that it gets.
+/// An implementation has no state of its own: a built-in may call guests, whose adapters call built-ins
+/// again, so whatever it needs is in [`Domain::state`], reached anew each time. It must not replace the
+/// domain that it gets.
 pub trait ComponentHooks: Sync {
-    /// `host_call`: serves a call of host import `import`. `values` has room for the stub's parameters and results,
-    /// 64 bits each, whichever are more.
+    /// `host_call`: serves a call of host import `import`. `values` has room for the stub's parameters and
+    /// results, 64 bits each, whichever are more.
     ///
     /// # Errors
     /// The trap that ends the guest's call.
@@ -41,13 +43,27 @@ pub trait ComponentHooks: Sync {
     ///
     /// # Errors
     /// The trap that ends the guest's call.
-    fn transfer_own(&self, domain: &mut Domain, from: u32, to: u32, ty: u32, handle: u32) -> Result<u32, Trap>;
+    fn transfer_own(
+        &self,
+        domain: &mut Domain,
+        from: u32,
+        to: u32,
+        ty: u32,
+        handle: u32,
+    ) -> Result<u32, Trap>;
 
     /// `transfer_borrow`: lends a handle to the callee.
     ///
     /// # Errors
     /// The trap that ends the guest's call.
-    fn transfer_borrow(&self, domain: &mut Domain, from: u32, to: u32, ty: u32, handle: u32) -> Result<u32, Trap>;
+    fn transfer_borrow(
+        &self,
+        domain: &mut Domain,
+        from: u32,
+        to: u32,
+        ty: u32,
+        handle: u32,
+    ) -> Result<u32, Trap>;
 
     /// `scope_enter`: opens a handle scope for a call of `callee`.
     ///
@@ -61,7 +77,8 @@ pub trait ComponentHooks: Sync {
     /// The trap that ends the guest's call.
     fn scope_exit(&self, domain: &mut Domain) -> Result<(), Trap>;
 
-    /// `abi_trap`: the trap that an adapter found, by its number in the adapter compiler's list and three details.
+    /// `abi_trap`: the trap that an adapter found, by its number in the adapter compiler's list and three
+    /// details.
     fn abi_trap(&self, domain: &mut Domain, why: u32, details: [u64; 3]) -> Trap;
 
     /// `refuse`: the trap of adapter `adapter`, a function that may be linked but not called.
@@ -70,8 +87,8 @@ pub trait ComponentHooks: Sync {
     /// Who process `process` of this domain is: its id, and its name as a path from the root.
     fn process(&self, domain: &Domain, process: u32) -> Option<(ProcessId, String)>;
 
-    /// Some guest code was cut off. `processes` had frames on that stretch of stack; they may not be entered any more
-    /// already. The fault may be completed before the host gets it.
+    /// Some guest code was cut off. `processes` had frames on that stretch of stack; they may not be entered
+    /// any more already. The fault may be completed before the host gets it.
     fn faulted(&self, domain: &mut Domain, processes: &[u32], fault: &mut Fault);
 }
 

@@ -1,7 +1,8 @@
 //! The dispatch array of the kernel functions that compiled code calls, and what they all begin with.
 //!
-//! Each is `extern "C"` and gets the caller's context first: a `VmCtx` from core code, a `VmDomain` from adapters. None
-//! unwinds: one that fails leaves a trap in the domain and returns the status that says so ([`crate::jit::builtin`]).
+//! Each is `extern "C"` and gets the caller's context first: a `VmCtx` from core code, a `VmDomain` from
+//! adapters. None unwinds: one that fails leaves a trap in the domain and returns the status that says so
+//! ([`crate::jit::builtin`]).
 
 use super::Instance;
 use super::builtins_exception::Handlers;
@@ -71,9 +72,11 @@ const fn address(builtin: Builtin) -> *const () {
 /// The instance of a `VmCtx`.
 ///
 /// # Safety
-/// `ctx` must be the context of an instance whose code called a built-in, and the built-in must use no other way to it.
+/// `ctx` must be the context of an instance whose code called a built-in, and the built-in must use no other
+/// way to it.
 pub(super) unsafe fn instance_of<'a>(ctx: *mut u8) -> &'a mut Instance {
-    // SAFETY: the domain stored the record's address there when it made the instance, and the caller promises the rest.
+    // SAFETY: the domain stored the record's address there when it made the instance, and the caller promises
+    // the rest.
     unsafe { &mut **ctx.add(ctx::INSTANCE as usize).cast::<*mut Instance>() }
 }
 
@@ -89,8 +92,8 @@ pub(super) unsafe fn domain_of<'a>(ctx: *mut u8) -> &'a mut Domain {
 /// The domain of a `VmDomain`.
 ///
 /// # Safety
-/// `record` must be of a domain that runs guest code on this thread, which called out to the host. Whoever called into
-/// the guest holds the domain mutably, but does not use it until the guest returns.
+/// `record` must be of a domain that runs guest code on this thread, which called out to the host. Whoever
+/// called into the guest holds the domain mutably, but does not use it until the guest returns.
 pub(crate) unsafe fn domain_of_record<'a>(record: *mut u8) -> &'a mut Domain {
     // SAFETY: `Domain::enter` stored its own address there before it ran the guest.
     unsafe { &mut **record.add(domain::DOMAIN as usize).cast::<*mut Domain>() }

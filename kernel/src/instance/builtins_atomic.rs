@@ -1,6 +1,7 @@
 //! Built-ins of the threads proposal: waiting on an address, and waking who waits.
 //!
-//! All functions that compiled code calls have one contract: called by compiled code of an instance, with its context and indices that the validator checked.
+//! All functions that compiled code calls have one contract: called by compiled code of an instance, with its
+//! context and indices that the validator checked.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -30,7 +31,13 @@ pub(super) unsafe extern "C" fn notify(ctx: *mut u8, memory: u32, at: u64, count
 ///
 /// # Safety
 /// The module\'s contract.
-pub(super) unsafe extern "C" fn wait32(ctx: *mut u8, memory: u32, at: u64, expected: u32, timeout_ns: i64) -> i64 {
+pub(super) unsafe extern "C" fn wait32(
+    ctx: *mut u8,
+    memory: u32,
+    at: u64,
+    expected: u32,
+    timeout_ns: i64,
+) -> i64 {
     // SAFETY: the module's contract.
     let memory = &unsafe { instance_of(ctx) }.memories[memory as usize];
     match place(memory.check(at, 4), at, 4) {
@@ -48,7 +55,13 @@ pub(super) unsafe extern "C" fn wait32(ctx: *mut u8, memory: u32, at: u64, expec
 ///
 /// # Safety
 /// The module\'s contract.
-pub(super) unsafe extern "C" fn wait64(ctx: *mut u8, memory: u32, at: u64, expected: u64, timeout_ns: i64) -> i64 {
+pub(super) unsafe extern "C" fn wait64(
+    ctx: *mut u8,
+    memory: u32,
+    at: u64,
+    expected: u64,
+    timeout_ns: i64,
+) -> i64 {
     // SAFETY: the module's contract.
     let memory = &unsafe { instance_of(ctx) }.memories[memory as usize];
     match place(memory.check(at, 8), at, 8) {

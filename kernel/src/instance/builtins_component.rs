@@ -1,8 +1,8 @@
-//! Component-level built-ins: the component model's side of the domain does the work ([`ComponentHooks`]), but for those
-//! that move bytes.
+//! Component-level built-ins: the component model's side of the domain does the work ([`ComponentHooks`]),
+//! but for those that move bytes.
 //!
-//! All functions that compiled code calls have one contract: called by adapters and host stubs, with the `VmDomain` that they got, and with byte ranges that they
-//! checked against the memories that they are in.
+//! All functions that compiled code calls have one contract: called by adapters and host stubs, with the
+//! `VmDomain` that they got, and with byte ranges that they checked against the memories that they are in.
 
 use std::{ptr, slice};
 
@@ -14,7 +14,10 @@ use crate::domain::Domain;
 use crate::domain::upcalls::ComponentHooks;
 
 /// Runs `work` and says how it went: a value of 32 bits, or -1 with a trap pending.
-fn value(record: *mut u8, work: impl FnOnce(&'static dyn ComponentHooks, &mut Domain) -> Result<u32, Trap>) -> i64 {
+fn value(
+    record: *mut u8,
+    work: impl FnOnce(&'static dyn ComponentHooks, &mut Domain) -> Result<u32, Trap>,
+) -> i64 {
     // SAFETY: the module's contract.
     let domain = unsafe { domain_of_record(record) };
     match domain.with_hooks(work) {
@@ -27,7 +30,10 @@ fn value(record: *mut u8, work: impl FnOnce(&'static dyn ComponentHooks, &mut Do
 }
 
 /// The same without a value: a status.
-fn status(record: *mut u8, work: impl FnOnce(&'static dyn ComponentHooks, &mut Domain) -> Result<(), Trap>) -> u32 {
+fn status(
+    record: *mut u8,
+    work: impl FnOnce(&'static dyn ComponentHooks, &mut Domain) -> Result<(), Trap>,
+) -> u32 {
     u32::from(value(record, |hooks, domain| work(hooks, domain).map(|()| 0)) < 0)
 }
 
@@ -67,7 +73,13 @@ pub(super) unsafe extern "C" fn resource_drop(record: *mut u8, process: u32, ty:
 ///
 /// # Safety
 /// The module\'s contract.
-pub(super) unsafe extern "C" fn transfer_own(record: *mut u8, from: u32, to: u32, ty: u32, handle: u32) -> i64 {
+pub(super) unsafe extern "C" fn transfer_own(
+    record: *mut u8,
+    from: u32,
+    to: u32,
+    ty: u32,
+    handle: u32,
+) -> i64 {
     value(record, |hooks, domain| hooks.transfer_own(domain, from, to, ty, handle))
 }
 
@@ -75,7 +87,13 @@ pub(super) unsafe extern "C" fn transfer_own(record: *mut u8, from: u32, to: u32
 ///
 /// # Safety
 /// The module\'s contract.
-pub(super) unsafe extern "C" fn transfer_borrow(record: *mut u8, from: u32, to: u32, ty: u32, handle: u32) -> i64 {
+pub(super) unsafe extern "C" fn transfer_borrow(
+    record: *mut u8,
+    from: u32,
+    to: u32,
+    ty: u32,
+    handle: u32,
+) -> i64 {
     value(record, |hooks, domain| hooks.transfer_borrow(domain, from, to, ty, handle))
 }
 
@@ -139,8 +157,8 @@ pub(super) unsafe extern "C" fn transcode(
     to_bytes: usize,
 ) -> i64 {
     let step = Step::ALL[step as usize];
-    // SAFETY: the module's contract. Two ranges of one memory may overlap, if a `realloc` says so: then the step reads a
-    // copy, so that nothing changes under it.
+    // SAFETY: the module's contract. Two ranges of one memory may overlap, if a `realloc` says so: then the
+    // step reads a copy, so that nothing changes under it.
     let result = unsafe {
         let overlap = (from as usize) < to as usize + to_bytes && (to as usize) < from as usize + from_bytes;
         let (from, to) = (nothing_if(from_bytes, from.cast_mut()), nothing_if(to_bytes, to));

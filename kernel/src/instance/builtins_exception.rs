@@ -1,6 +1,7 @@
 //! Built-ins of core exceptions: making one, and finding where it is caught.
 //!
-//! All functions that compiled code calls have one contract: called by compiled code of an instance, with its context and exceptions of its domain.
+//! All functions that compiled code calls have one contract: called by compiled code of an instance, with its
+//! context and exceptions of its domain.
 
 use abi::fault::Trap;
 
@@ -21,7 +22,11 @@ pub(super) unsafe extern "C" fn new(ctx: *mut u8, tag: *mut VmTag, bytes: u32) -
     let domain = unsafe { domain_of(ctx) };
     let exceptions = domain.exceptions_collected();
     exceptions.add(tag as usize, bytes).unwrap_or_else(|| {
-        domain.leave(Trap::Limit { limit: "core exceptions", value: EXCEPTIONS as u64 + 1, allowed: EXCEPTIONS as u64 });
+        domain.leave(Trap::Limit {
+            limit: "core exceptions",
+            value: EXCEPTIONS as u64 + 1,
+            allowed: EXCEPTIONS as u64,
+        });
         0
     })
 }
@@ -57,7 +62,8 @@ impl FindHandler for Handlers {
                     return 0;
                 }
             }
-            // SAFETY: compiled code keeps frame pointers: two words are there, of a function that waits for its callee.
+            // SAFETY: compiled code keeps frame pointers: two words are there, of a function that waits for
+            // its callee.
             (fp, pc) = unsafe { (fp.read() as *const usize, fp.add(1).read()) };
         }
         // SAFETY: the module's contract.

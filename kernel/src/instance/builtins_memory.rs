@@ -1,6 +1,7 @@
 //! Built-ins of linear memories. Indices and lengths are the guest's: each is checked here.
 //!
-//! All functions that compiled code calls have one contract: called by compiled code of an instance, with its context and indices that the validator checked.
+//! All functions that compiled code calls have one contract: called by compiled code of an instance, with its
+//! context and indices that the validator checked.
 
 use std::ptr;
 
@@ -38,8 +39,8 @@ pub(super) unsafe extern "C" fn copy(
     let (Some(source), Some(target)) = (source, target) else {
         return out_of_bounds(ctx);
     };
-    // SAFETY: both ranges are inside their memories, as was just checked; they may overlap. Where other threads store to
-    // a shared memory the bytes are any of theirs, as the threads proposal has it.
+    // SAFETY: both ranges are inside their memories, as was just checked; they may overlap. Where other
+    // threads store to a shared memory the bytes are any of theirs, as the threads proposal has it.
     unsafe { ptr::copy(source, target, bytes as usize) };
     0
 }

@@ -1,6 +1,7 @@
 //! Built-ins of tables. Indices and lengths are the guest's: each is checked here.
 //!
-//! All functions that compiled code calls have one contract: called by compiled code of an instance, with its context and indices that the validator checked.
+//! All functions that compiled code calls have one contract: called by compiled code of an instance, with its
+//! context and indices that the validator checked.
 
 use abi::fault::Trap;
 

@@ -35,8 +35,8 @@ impl Domain {
     /// Makes an instance of `library`, its imports satisfied by `imports` one for one, for `process`.
     ///
     /// # Errors
-    /// [`InstantiateError`]. After a fault the instance exists still, because references to it may be in tables that it
-    /// imported, but its index is not given out.
+    /// [`InstantiateError`]. After a fault the instance exists still, because references to it may be in
+    /// tables that it imported, but its index is not given out.
     pub fn instantiate(
         &mut self,
         library: &Arc<Library>,
@@ -81,7 +81,8 @@ impl Domain {
         let mut tables = Vec::new();
         for (ty, defined) in module.tables.iter().skip(module.imported.tables as usize).zip(0..) {
             let vm = instance.ctx.at(module.layout.table(defined));
-            // SAFETY: the context lives as long as the domain, which owns both; only the table writes to its record.
+            // SAFETY: the context lives as long as the domain, which owns both; only the table writes to its
+            // record.
             tables.push(Pinned::new(unsafe { Table::new(*ty, vm, 0)? }));
         }
         // Another domain's, that is shared: a fault at its address is one of ours.
@@ -120,7 +121,9 @@ fn fill_imports(instance: &mut Instance, imports: &[Extern]) {
                 instance.tables.push(table.table);
             }
             Extern::Memory(memory) => instance.memories.push(Arc::clone(&memory.memory)),
-            Extern::Global(global) => instance.ctx.set(layout.global_import(next(&mut globals)), global.global),
+            Extern::Global(global) => {
+                instance.ctx.set(layout.global_import(next(&mut globals)), global.global)
+            }
             Extern::Tag(tag) => instance.ctx.set(layout.tag_import(next(&mut tags)), tag.tag),
         }
     }

@@ -1,7 +1,8 @@
 //! Core exceptions: objects that guests make and hold by address, dropped when no address of them is left.
 //!
-//! An object is its tag, 16 bytes before its address, and its payload. Guests hold addresses on their stacks, in tables,
-//! in globals and in payloads. A collection takes every word there that is an object's address for a reference to it.
+//! An object is its tag, 16 bytes before its address, and its payload. Guests hold addresses on their stacks,
+//! in tables, in globals and in payloads. A collection takes every word there that is an object's address for
+//! a reference to it.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::{HashMap, HashSet};
@@ -28,7 +29,8 @@ impl Exceptions {
         self.since_collection >= EXCEPTIONS_BETWEEN_COLLECTIONS.max(self.alive.len() / 2)
     }
 
-    /// A new exception of the tag at an address, with a payload of zeros; its own address. `None` if there are too many, or it is too large.
+    /// A new exception of the tag at an address, with a payload of zeros; its own address. `None` if there
+    /// are too many, or it is too large.
     pub fn add(&mut self, tag: usize, bytes: u32) -> Option<usize> {
         if self.alive.len() >= EXCEPTIONS || bytes > EXCEPTION_BYTES {
             return None;
@@ -64,7 +66,8 @@ impl Exceptions {
     /// Drops every exception whose address is neither among `roots` nor in the payload of one that stays.
     pub fn collect(&mut self, roots: impl Iterator<Item = usize>) {
         let mut reached = HashSet::new();
-        let mut open: Vec<usize> = roots.chain(self.pinned.iter().copied()).filter(|word| self.contains(*word)).collect();
+        let mut open: Vec<usize> =
+            roots.chain(self.pinned.iter().copied()).filter(|word| self.contains(*word)).collect();
         while let Some(address) = open.pop() {
             if reached.insert(address) {
                 let words = self.alive[&address] as usize / size_of::<usize>();
@@ -112,7 +115,10 @@ mod tests {
         unsafe { (outer as *mut usize).add(1).write(inner) };
         exceptions.pin(pinned);
         exceptions.collect([outer, 1, outer, usize::MAX].into_iter());
-        assert_eq!([inner, outer, pinned, lost].map(|word| exceptions.contains(word)), [true, true, true, false]);
+        assert_eq!(
+            [inner, outer, pinned, lost].map(|word| exceptions.contains(word)),
+            [true, true, true, false]
+        );
         assert!(exceptions.add(0, EXCEPTION_BYTES + 1).is_none());
     }
 

@@ -51,7 +51,8 @@ impl Images {
                 SegmentMode::Active { target, offset } if *target as usize == memory => {
                     let contents = module.data_bytes(segment);
                     let at = u64::try_from(offset.constant()?).ok()?;
-                    // One that traps, or whose place is not known yet: the ones before it are copied all the same.
+                    // One that traps, or whose place is not known yet: the ones before it are copied all the
+                    // same.
                     at.checked_add(contents.len() as u64).filter(|end| *end <= bytes)?;
                     segments.push((index, usize::try_from(at).ok()?, contents));
                 }

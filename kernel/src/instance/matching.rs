@@ -144,7 +144,8 @@ fn describe(domain: &Domain, ty: &ImportType) -> String {
     match ty {
         ImportType::Func(sig) | ImportType::Tag(sig) => {
             let signature = domain.engine().signature(*sig);
-            let list = |types: &[ValType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            let list =
+                |types: &[ValType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
             format!("{} ({}) -> ({})", kind(ty), list(&signature.params), list(&signature.results))
         }
         ImportType::Table(ty) => {
@@ -157,6 +158,8 @@ fn describe(domain: &Domain, ty: &ImportType) -> String {
             let pages = format!("pages of {} bytes", 1_u64 << ty.page_log2.min(63));
             format!("{shared}{width}memory of {} {pages}", limits(ty.minimum, ty.maximum))
         }
-        ImportType::Global(ty) => format!("{} global {}", if ty.mutable { "mutable" } else { "constant" }, ty.ty),
+        ImportType::Global(ty) => {
+            format!("{} global {}", if ty.mutable { "mutable" } else { "constant" }, ty.ty)
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Core instances: what a library becomes when a process loads it.
 //!
-//! An instance is a context (`VmCtx`) that compiled code works on and a record that the built-ins work on. Both belong to
-//! a [`crate::domain::Domain`], and neither moves.
+//! An instance is a context (`VmCtx`) that compiled code works on and a record that the built-ins work on.
+//! Both belong to a [`crate::domain::Domain`], and neither moves.
 //!
 //! - [`matching`]: whether what is given fits what is imported
 //! - [`create`]: making an instance, from imports to the start function
@@ -9,8 +9,8 @@
 //! - [`tables`]: the tables of instances and of the host
 //! - [`exceptions`]: core exceptions and when they are dropped
 //! - [`builtins`]: the table of the kernel functions that compiled code calls
-//! - [`builtins_memory`], [`builtins_table`], [`builtins_atomic`], [`builtins_exception`], [`builtins_component`]: those
-//!   functions
+//! - [`builtins_memory`], [`builtins_table`], [`builtins_atomic`], [`builtins_exception`],
+//!   [`builtins_component`]: those functions
 
 pub mod builtins;
 pub mod builtins_atomic;
@@ -84,7 +84,9 @@ impl Instance {
                 let ty = module.globals[index as usize];
                 Extern::Global(GlobalRef { global: self.global(index), ty, domain })
             }
-            Entity::Tag(index) => Extern::Tag(TagRef { tag: self.tag(index), sig: module.tag_sig(index), domain }),
+            Entity::Tag(index) => {
+                Extern::Tag(TagRef { tag: self.tag(index), sig: module.tag_sig(index), domain })
+            }
         }
     }
 
@@ -125,7 +127,8 @@ impl Instance {
         let module = &self.library.module;
         let first = self.ctx.base() as usize + module.layout.func_ref(0) as usize;
         let Some(offset) = address.checked_sub(first) else { return false };
-        offset < module.func_ref_order.len() * size_of::<VmFuncRef>() && offset.is_multiple_of(size_of::<VmFuncRef>())
+        offset < module.func_ref_order.len() * size_of::<VmFuncRef>()
+            && offset.is_multiple_of(size_of::<VmFuncRef>())
     }
 
     /// How many items an element segment has left: none once it is dropped.

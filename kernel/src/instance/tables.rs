@@ -72,7 +72,8 @@ impl Table {
         self.elements.get(usize::try_from(index).ok()?).copied()
     }
 
-    /// Grows by `delta` elements, each `init`, and returns how many there were; `None` if that is not possible.
+    /// Grows by `delta` elements, each `init`, and returns how many there were; `None` if that is not
+    /// possible.
     pub fn grow(&mut self, delta: u64, init: usize) -> Option<u64> {
         let old = self.len();
         let new = old.checked_add(delta)?;
@@ -92,7 +93,8 @@ impl Table {
         Some(())
     }
 
-    /// Sets `count` elements from `at` on to what `word` says for each; `None`, and nothing done, if there are not so many.
+    /// Sets `count` elements from `at` on to what `word` says for each; `None`, and nothing done, if there
+    /// are not so many.
     pub fn init(&mut self, at: u64, count: u64, word: impl FnMut(usize) -> usize) -> Option<()> {
         let range = self.range(at, count)?;
         range.iter_mut().zip((0..).map(word)).for_each(|(element, word)| *element = word);
@@ -103,7 +105,8 @@ impl Table {
     pub fn copy_within(&mut self, to: u64, from: u64, count: u64) -> Option<()> {
         self.range(from, count)?;
         self.range(to, count)?;
-        let (to, from, count) = (usize::try_from(to).ok()?, usize::try_from(from).ok()?, usize::try_from(count).ok()?);
+        let (to, from, count) =
+            (usize::try_from(to).ok()?, usize::try_from(from).ok()?, usize::try_from(count).ok()?);
         self.elements.copy_within(from..from + count, to);
         Some(())
     }
@@ -138,11 +141,18 @@ mod tests {
         let ty = TableType { element: RefType::FUNC, minimum: 2, maximum: Some(5), table64: false };
         // SAFETY: the record outlives the table.
         let mut table = unsafe { Table::new(ty, &raw mut vm, 7) }.unwrap();
-        assert_eq!((vm.len, table.grow(3, 8), table.grow(1, 8), table.grow(u64::MAX, 8)), (2, Some(2), None, None));
+        assert_eq!(
+            (vm.len, table.grow(3, 8), table.grow(1, 8), table.grow(u64::MAX, 8)),
+            (2, Some(2), None, None)
+        );
         assert_eq!((table.elements(), vm.len), ([7, 7, 8, 8, 8].as_slice(), 5));
         assert_eq!(vm.base.cast_const(), table.elements().as_ptr());
         assert!(table.copy_within(1, 0, 4).is_some() && table.copy_within(2, 0, 4).is_none());
-        assert!(table.fill(5, 9, 0).is_some() && table.fill(6, 9, 0).is_none() && table.fill(u64::MAX, 9, 2).is_none());
+        assert!(
+            table.fill(5, 9, 0).is_some()
+                && table.fill(6, 9, 0).is_none()
+                && table.fill(u64::MAX, 9, 2).is_none()
+        );
         assert_eq!(table.elements(), [7, 7, 7, 8, 8]);
     }
 

@@ -33,7 +33,8 @@ unsafe impl Plain for VmGlobal {}
 // SAFETY: an integer.
 unsafe impl Plain for VmTag {}
 
-/// A record of a size known at run time, zero at first, that compiled code addresses by offsets: a `VmCtx`, a `VmDomain`.
+/// A record of a size known at run time, zero at first, that compiled code addresses by offsets: a `VmCtx`, a
+/// `VmDomain`.
 #[derive(Debug)]
 pub struct Block {
     base: NonNull<u8>,
@@ -47,9 +48,11 @@ impl Block {
     /// A record of `bytes`, aligned to 16.
     #[must_use]
     pub fn new(bytes: u32) -> Block {
-        let layout = Layout::from_size_align(bytes.max(16) as usize, 16).expect("32 bits of size, a small alignment");
+        let layout =
+            Layout::from_size_align(bytes.max(16) as usize, 16).expect("32 bits of size, a small alignment");
         // SAFETY: the size is not 0.
-        let base = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        let base =
+            NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
         Block { base, layout }
     }
 
@@ -87,14 +90,15 @@ impl Block {
     /// The `T` at `offset`.
     #[must_use]
     pub fn get<T: Plain>(&self, offset: u32) -> T {
-        // SAFETY: `at` checks the place; any bits are a `T`. Compiled code that stores here does not run now, or on
-        // this thread only.
+        // SAFETY: `at` checks the place; any bits are a `T`. Compiled code that stores here does not run now,
+        // or on this thread only.
         unsafe { self.at::<T>(offset).read() }
     }
 
     /// Stores a `T` at `offset`.
     pub fn set<T: Plain>(&mut self, offset: u32, value: T) {
-        // SAFETY: `at` checks the place. Compiled code that loads from here does not run now, or on this thread only.
+        // SAFETY: `at` checks the place. Compiled code that loads from here does not run now, or on this
+        // thread only.
         unsafe { self.at::<T>(offset).write(value) }
     }
 }
@@ -106,8 +110,8 @@ impl Drop for Block {
     }
 }
 
-/// A heap object that compiled code, or a record that it uses, points to. Unlike a `Box`, it may be pointed to while the
-/// owner is moved or borrowed.
+/// A heap object that compiled code, or a record that it uses, points to. Unlike a `Box`, it may be pointed
+/// to while the owner is moved or borrowed.
 #[derive(Debug)]
 pub struct Pinned<T>(NonNull<T>);
 

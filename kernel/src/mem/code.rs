@@ -1,7 +1,7 @@
 //! The arena that holds all machine code of the OS process, and what is known of each piece.
 //!
-//! One reservation, so that all code reaches all other code by a 32-bit displacement, and "is this guest code?" is
-//! two comparisons that a signal handler can make. Pages are writable or executable, never both.
+//! One reservation, so that all code reaches all other code by a 32-bit displacement, and "is this guest
+//! code?" is two comparisons that a signal handler can make. Pages are writable or executable, never both.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -27,8 +27,8 @@ struct Entry {
     info: Weak<dyn CodeInfo>,
 }
 
-/// A piece of the arena with code in it. The pages go back when it is dropped: whoever runs the code, or holds an
-/// address of it, must hold the block.
+/// A piece of the arena with code in it. The pages go back when it is dropped: whoever runs the code, or
+/// holds an address of it, must hold the block.
 #[derive(Debug)]
 pub struct CodeBlock {
     range: Range<usize>,
@@ -50,8 +50,8 @@ impl CodeBlock {
         // From here on the drop of `block` gives the pages back, on every way out.
         let block = CodeBlock { range: arena.take(pages).ok_or_else(full)?, len };
         let base = arena.reservation.base().wrapping_add(block.range.start);
-        // SAFETY: the pages were just taken from the free ones: nobody else uses them, so they may be written, and
-        // the slice is the only way to them until they are executable.
+        // SAFETY: the pages were just taken from the free ones: nobody else uses them, so they may be
+        // written, and the slice is the only way to them until they are executable.
         unsafe {
             arena.reservation.protect(block.range.clone(), Access::ReadWrite)?;
             fill(std::slice::from_raw_parts_mut(base, len), base);
@@ -105,8 +105,8 @@ impl Drop for CodeBlock {
     fn drop(&mut self) {
         let arena = ARENA.get().expect("a block was taken from it");
         INFOS.write().unwrap_or_else(PoisonError::into_inner).remove(&(self.base() as usize));
-        // SAFETY: nobody runs the code any more, as its owner is gone. If the pages cannot be cleared they are never
-        // used again, which wastes address space and nothing else.
+        // SAFETY: nobody runs the code any more, as its owner is gone. If the pages cannot be cleared they
+        // are never used again, which wastes address space and nothing else.
         if unsafe { arena.reservation.clear(self.range.clone()) }.is_ok() {
             arena.give(self.range.clone());
         }
@@ -117,7 +117,8 @@ impl Arena {
     /// The lowest free range that is long enough.
     fn take(&self, len: usize) -> Option<Range<usize>> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let (start, end) = free.iter().find(|(start, end)| *end - *start >= len).map(|(start, end)| (*start, *end))?;
+        let (start, end) =
+            free.iter().find(|(start, end)| *end - *start >= len).map(|(start, end)| (*start, *end))?;
         free.remove(&start);
         if start + len < end {
             free.insert(start + len, end);

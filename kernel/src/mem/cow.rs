@@ -46,7 +46,8 @@ impl Image {
             file.write_all_at(bytes, (at - start) as u64).map_err(|error| system("fill", error))?;
         }
         // Nobody can change or shorten it from now on, so a mapping can neither tear nor raise SIGBUS.
-        let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SEAL;
+        let seals =
+            SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SEAL;
         fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).map_err(|errno| system("seal", errno.into()))?;
         Ok(Some(Image { file, range: start..end }))
     }

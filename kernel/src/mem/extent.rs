@@ -5,9 +5,9 @@
 //!  |  read/write  |  copy-on-write  |  … inaccessible …  |     guard      |
 //! ```
 //!
-//! Making and unmapping 4 GiB reservations costs far more than resetting one, so an extent of the usual size goes to
-//! the pool with its protections and its image as they are: the next memory of the same library needs one
-//! `madvise`, which was done already when the extent came back.
+//! Making and unmapping 4 GiB reservations costs far more than resetting one, so an extent of the usual size
+//! goes to the pool with its protections and its image as they are: the next memory of the same library needs
+//! one `madvise`, which was done already when the extent came back.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +29,8 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// An extent that can hold `capacity` bytes, of which the first `bytes` are accessible and zero except for `image`.
+    /// An extent that can hold `capacity` bytes, of which the first `bytes` are accessible and zero except
+    /// for `image`.
     ///
     /// # Errors
     /// [`MemError`] if the system refuses, or if the image does not fit into `bytes`.
@@ -42,7 +43,8 @@ impl Extent {
         let mut extent = match (capacity == MEMORY32_BYTES).then(|| Extent::pooled(image)).flatten() {
             Some(extent) => extent,
             None => {
-                let reservation = Reservation::new(capacity.saturating_add(MEMORY_GUARD_BYTES), "a linear memory")?;
+                let reservation =
+                    Reservation::new(capacity.saturating_add(MEMORY_GUARD_BYTES), "a linear memory")?;
                 Extent { reservation, accessible: 0, image: None }
             }
         };
@@ -103,8 +105,8 @@ impl Extent {
             true => (self.accessible..end, Access::ReadWrite),
             false => (end..self.accessible, Access::None),
         };
-        // SAFETY: widening hurts nobody. Only `take` narrows, when nobody uses the extent; its pages were discarded
-        // when it came back, so they are zero if they ever become accessible again.
+        // SAFETY: widening hurts nobody. Only `take` narrows, when nobody uses the extent; its pages were
+        // discarded when it came back, so they are zero if they ever become accessible again.
         unsafe { self.reservation.protect(range, access)? };
         self.accessible = end;
         Ok(())

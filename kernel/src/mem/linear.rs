@@ -59,8 +59,8 @@ pub struct Memory {
     addresses: std::ops::Range<usize>,
 }
 
-// SAFETY: the length is atomic, growth is under a lock. The bytes are reached through raw pointers, by guest code whose
-// races the wasm threads model defines, and by methods that are unsafe or atomic.
+// SAFETY: the length is atomic, growth is under a lock. The bytes are reached through raw pointers, by guest
+// code whose races the wasm threads model defines, and by methods that are unsafe or atomic.
 unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
@@ -169,7 +169,8 @@ impl Memory {
     /// All bytes.
     ///
     /// # Safety
-    /// Nothing may store to the memory while the slice lives: no guest code runs, and the memory is not shared.
+    /// Nothing may store to the memory while the slice lives: no guest code runs, and the memory is not
+    /// shared.
     #[must_use]
     pub unsafe fn as_slice(&self) -> &[u8] {
         // SAFETY: the accessible bytes; that nothing changes them is the caller's promise.
@@ -179,7 +180,8 @@ impl Memory {
     /// All bytes.
     ///
     /// # Safety
-    /// Nothing else may use the memory's bytes while the slice lives: no guest code runs, and the memory is not shared.
+    /// Nothing else may use the memory's bytes while the slice lives: no guest code runs, and the memory is
+    /// not shared.
     #[must_use]
     #[expect(clippy::mut_from_ref, reason = "the bytes are outside of this object, as for a cell")]
     pub unsafe fn as_mut_slice(&self) -> &mut [u8] {
@@ -203,7 +205,10 @@ mod tests {
     #[test]
     fn grows_to_its_maximum_and_no_further() {
         let memory = Memory::new(MemoryType::new(1, Some(3)), None).unwrap();
-        assert_eq!((memory.pages(), memory.grow(0), memory.grow(2), memory.grow(1)), (1, Some(1), Some(1), None));
+        assert_eq!(
+            (memory.pages(), memory.grow(0), memory.grow(2), memory.grow(1)),
+            (1, Some(1), Some(1), None)
+        );
         assert_eq!(memory.bytes(), 3 << 16);
         assert_eq!(memory.grow(u64::MAX), None);
         assert!(memory.write((3 << 16) - 1, &[1]).is_some());

@@ -1,7 +1,7 @@
 //! Memory of every kind that guests run on: reserved first, made accessible piece by piece, given back whole.
 //!
-//! What is here knows addresses and protections, and nothing of modules or instances. A mapping never outlives its
-//! owner, and what one guest wrote is never seen by the next one to get the same pages.
+//! What is here knows addresses and protections, and nothing of modules or instances. A mapping never
+//! outlives its owner, and what one guest wrote is never seen by the next one to get the same pages.
 //!
 //! - [`reservation`]: a range of address space with nothing accessible in it
 //! - [`code`]: the arena that holds all machine code, and what is known of each piece

@@ -28,7 +28,8 @@ fn lot() -> MutexGuard<'static, HashMap<usize, Vec<Arc<Waiter>>>> {
     LOT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Blocks the thread until another one wakes `address`, if `is_expected` still holds once a wake-up cannot be missed.
+/// Blocks the thread until another one wakes `address`, if `is_expected` still holds once a wake-up cannot be
+/// missed.
 pub fn wait(address: usize, timeout: Option<Duration>, is_expected: impl FnOnce() -> bool) -> Waited {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let mut lot = lot();

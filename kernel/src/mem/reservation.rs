@@ -98,8 +98,8 @@ impl Reservation {
     /// Changes what may be done with the pages of `range`; their contents stay.
     ///
     /// # Safety
-    /// Nothing may use the range in a way that `access` forbids from now on, other than guest code, whose faults
-    /// are caught. Bytes made executable must be what the caller means to run.
+    /// Nothing may use the range in a way that `access` forbids from now on, other than guest code, whose
+    /// faults are caught. Bytes made executable must be what the caller means to run.
     ///
     /// # Errors
     /// [`MemError`] if the system refuses: too many mappings, mostly.
@@ -113,8 +113,8 @@ impl Reservation {
             .map_err(|errno| MemError::system("protect", self.what, range.len(), errno))
     }
 
-    /// Drops the contents of the pages of `range`, which are as first mapped when they are next touched: zero, or
-    /// the image's. What may be done with them does not change.
+    /// Drops the contents of the pages of `range`, which are as first mapped when they are next touched:
+    /// zero, or the image's. What may be done with them does not change.
     ///
     /// # Safety
     /// Nothing may rely on the contents.

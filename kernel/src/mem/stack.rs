@@ -5,8 +5,9 @@
 //!   |  guard  |  host headroom  |      guest frames …         |     (grows to the left)
 //! ```
 //!
-//! Compiled code compares its stack pointer with `guest_limit` in every function that needs stack. What the host does
-//! on the guest's behalf (built-ins, host functions, a pre-empting signal's trampoline) uses the headroom below.
+//! Compiled code compares its stack pointer with `guest_limit` in every function that needs stack. What the
+//! host does on the guest's behalf (built-ins, host functions, a pre-empting signal's trampoline) uses the
+//! headroom below.
 
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroUsize;
@@ -52,8 +53,8 @@ impl GuestStack {
     #[cold]
     fn take_other() -> Result<GuestStack, MemError> {
         let last = LAST.try_with(Cell::take);
-    drop(last);
-    let own = OWN.try_with(|own| own.borrow_mut().pop()).ok().flatten();
+        drop(last);
+        let own = OWN.try_with(|own| own.borrow_mut().pop()).ok().flatten();
         match own.or_else(|| POOL.lock().unwrap_or_else(PoisonError::into_inner).pop()) {
             Some(stack) => Ok(stack),
             None => GuestStack::new(),
@@ -120,8 +121,8 @@ impl GuestStack {
     }
 }
 
-// SAFETY: the base is page-aligned, the range is ours until the owner drops it, there is a guard of whole pages at the
-// low end and far more than `MIN_STACK_SIZE` above it.
+// SAFETY: the base is page-aligned, the range is ours until the owner drops it, there is a guard of whole
+// pages at the low end and far more than `MIN_STACK_SIZE` above it.
 unsafe impl Stack for GuestStack {
     fn base(&self) -> StackPointer {
         NonZeroUsize::new(self.reservation.addresses().end).expect("a mapping does not end at 0")

@@ -47,8 +47,8 @@ pub fn install(signal: libc::c_int, handler: Handler) -> io::Result<()> {
 }
 
 impl Previous {
-    /// Handles a signal as if we had never been there: calls the handler, or restores the default action, so that the
-    /// instruction that is now executed again ends the OS process.
+    /// Handles a signal as if we had never been there: calls the handler, or restores the default action, so
+    /// that the instruction that is now executed again ends the OS process.
     ///
     /// # Safety
     /// Only in a signal handler, with its arguments.

@@ -1,7 +1,7 @@
 //! One stretch of guest code on a thread: from the host's call into it to its return or fault.
 //!
-//! A host function called by a guest may call a guest again, on the same stack: activations nest. The thread knows the
-//! innermost one, which is where a fault goes.
+//! A host function called by a guest may call a guest again, on the same stack: activations nest. The thread
+//! knows the innermost one, which is where a fault goes.
 
 use std::cell::Cell;
 use std::ptr;
@@ -41,12 +41,13 @@ pub struct Target {
 impl Activation {
     /// Runs `target` on the current stack, with the slots at `values`.
     ///
-    /// `caller_fp` is the frame pointer of the stub that called out to the host, if a guest's host function is what
-    /// calls; `process` is whose function it is. A fault comes back as what the handler captured of it.
+    /// `caller_fp` is the frame pointer of the stub that called out to the host, if a guest's host function
+    /// is what calls; `process` is whose function it is. A fault comes back as what the handler captured of
+    /// it.
     ///
     /// # Safety
-    /// As for [`arch::enter`]. The stack must be a guest stack whose limit is in the function's domain, the handlers
-    /// must be installed and the thread must have its signal stack.
+    /// As for [`arch::enter`]. The stack must be a guest stack whose limit is in the function's domain, the
+    /// handlers must be installed and the thread must have its signal stack.
     pub unsafe fn run(
         target: Target,
         values: *mut u128,
@@ -59,7 +60,8 @@ impl Activation {
         let this = &raw mut activation;
         CURRENT.set(this);
         // SAFETY: the caller's promises; the activation is on this frame, which outlives the call.
-        let cut_off = unsafe { arch::enter(&raw mut (*this).landing, target.entry, target.ctx, target.code, values) };
+        let cut_off =
+            unsafe { arch::enter(&raw mut (*this).landing, target.entry, target.ctx, target.code, values) };
         CURRENT.set(parent);
         if cut_off == 0 {
             return Ok(());
@@ -118,7 +120,8 @@ impl Faulted {
     /// `activation` must have just been cut off, on this thread, its parents being alive.
     #[cold]
     unsafe fn new(activation: &Activation) -> Box<Faulted> {
-        let capture = activation.capture.expect("only the handler cuts an activation off, after it has captured");
+        let capture =
+            activation.capture.expect("only the handler cuts an activation off, after it has captured");
         let first = Stretch { pcs: Pcs::of_thread().take(capture.frames), process: activation.process };
         let mut chain = vec![first];
         let (mut inner, mut fp) = (activation, activation.caller_fp);
@@ -160,8 +163,9 @@ mod tests {
         let target = Target { entry, ctx: ptr::null_mut(), code: block.base().wrapping_add(16) };
         let mut stack = GuestStack::take().unwrap();
         // SAFETY: the function needs no values and no domain.
-        let result =
-            corosensei::on_stack(&mut stack, || unsafe { Activation::run(target, ptr::null_mut(), 0, Some(3)) });
+        let result = corosensei::on_stack(&mut stack, || unsafe {
+            Activation::run(target, ptr::null_mut(), 0, Some(3))
+        });
         stack.give();
         (result, block)
     }
@@ -171,7 +175,7 @@ mod tests {
         let faults: [(&[u8], i32, usize); 4] = [
             (&[0x0f, 0x0b], libc::SIGILL, 0),                               // ud2
             (&[0x31, 0xc0, 0x8b, 0x40, 0x10], libc::SIGSEGV, 2),            // xor eax, eax; mov eax, [rax+16]
-            (&[0x31, 0xc9, 0x31, 0xc0, 0x99, 0xf7, 0xf9], libc::SIGFPE, 5), // xor ecx, ecx; …; cdq; idiv ecx
+            (&[0x31, 0xc9, 0x31, 0xc0, 0x99, 0xf7, 0xf9], libc::SIGFPE, 5), // xor; cdq; idiv ecx
             (&[0xfd, 0x0f, 0x0b], libc::SIGILL, 1),                         // std; ud2
         ];
         for (code, signal, at) in faults.into_iter().cycle().take(100) {

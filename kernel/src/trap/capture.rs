@@ -32,14 +32,15 @@ impl Capture {
         let mut frames = 0;
         let mut push = |pc| frames += usize::from(pcs.put(frames, pc));
         push(pc);
-        // SAFETY: the frame pointer is a guest frame's: compiled code keeps it always. All from the stack pointer to
-        // the frame of `enter` is stack in use.
+        // SAFETY: the frame pointer is a guest frame's: compiled code keeps it always. All from the stack
+        // pointer to the frame of `enter` is stack in use.
         unsafe { walk(registers.fp(), registers.sp(), outer_fp, &mut push) };
         Capture { signal, pc, address, frames }
     }
 }
 
-/// Calls `found` with the return addresses, from that of the frame at `fp` to the one into the entry trampoline below `outer_fp`.
+/// Calls `found` with the return addresses, from that of the frame at `fp` to the one into the entry
+/// trampoline below `outer_fp`.
 ///
 /// # Safety
 /// Everything from `lowest` up to `outer_fp` must be readable.
@@ -74,8 +75,8 @@ impl Drop for Room {
     }
 }
 
-/// A thread's room for the addresses of one fault: enough for the deepest recursion, so that no process on the stack is
-/// forgotten. Only what a fault needs is ever touched.
+/// A thread's room for the addresses of one fault: enough for the deepest recursion, so that no process on
+/// the stack is forgotten. Only what a fault needs is ever touched.
 #[derive(Clone, Copy, Debug)]
 pub struct Pcs {
     base: *mut usize,

@@ -69,7 +69,8 @@ extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context
     let activation = Activation::current();
     // A positive code says that the processor raised it, not somebody's `kill`.
     if code > 0 && !activation.is_null() && code::addresses().contains(&registers.pc()) {
-        // SAFETY: the thread's innermost activation is on a frame that waits for the code that was interrupted.
+        // SAFETY: the thread's innermost activation is on a frame that waits for the code that was
+        // interrupted.
         unsafe { (*activation).fault(&mut registers, signal, address) };
         return;
     }

@@ -48,8 +48,8 @@ pub struct Edge {
 pub enum Catch {
     /// Nothing: it passes through to the caller.
     Pass,
-    /// Code at `offset` takes it: it gets the exception's address as its payload, and throws it again if it has no
-    /// clause for it. Its stack pointer is `frame_bytes` below the frame pointer.
+    /// Code at `offset` takes it: it gets the exception's address as its payload, and throws it again if it
+    /// has no clause for it. Its stack pointer is `frame_bytes` below the frame pointer.
     Land {
         /// Where the code is.
         offset: u32,

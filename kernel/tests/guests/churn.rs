@@ -17,7 +17,8 @@ fn maps() -> String {
     std::fs::read_to_string("/proc/self/maps").expect("a process may read its own maps")
 }
 
-/// Run alone in its own process, by [`ten_thousand_instances_leave_nothing_behind`]: other tests map things, too.
+/// Run alone in its own process, by [`ten_thousand_instances_leave_nothing_behind`]: other tests map things,
+/// too.
 #[test]
 #[ignore = "needs a process of its own"]
 fn churn_alone() {

@@ -87,7 +87,10 @@ fn every_kind_of_trap() {
     assert_eq!(world.call(instance, "div", &[i32(7), i32(-2)]), [i32(-3)]);
     assert_eq!(world.trap(instance, "div", &[7, 0]), Trap::IntegerDivideByZero);
     assert_eq!(world.trap(instance, "div", &[i32(i32::MIN), i32(-1)]), Trap::IntegerOverflow);
-    assert_eq!(world.trap(instance, "trunc", &[u128::from(f64::NAN.to_bits())]), Trap::BadConversionToInteger);
+    assert_eq!(
+        world.trap(instance, "trunc", &[u128::from(f64::NAN.to_bits())]),
+        Trap::BadConversionToInteger
+    );
     assert_eq!(world.trap(instance, "trunc", &[u128::from(1e20f64.to_bits())]), Trap::IntegerOverflow);
     assert_eq!(world.call(instance, "indirect", &[0]), []);
     assert_eq!(world.trap(instance, "indirect", &[1]), Trap::UninitializedElement);
@@ -109,14 +112,17 @@ fn bulk_operations_are_all_or_nothing() {
             (func (export "copy") (param i32 i32 i32) (memory.copy (local.get 0) (local.get 1) (local.get 2)))
             (func (export "across") (param i32 i32 i32)
                 (memory.copy $other 0 (local.get 0) (local.get 1) (local.get 2)))
-            (func (export "init") (param i32 i32 i32) (memory.init $d (local.get 0) (local.get 1) (local.get 2)))
+            (func (export "init") (param i32 i32 i32)
+                (memory.init $d (local.get 0) (local.get 1) (local.get 2)))
             (func (export "drop") (data.drop $d) (elem.drop $e))
             (func (export "table-init") (param i32 i32 i32)
                 (table.init $t $e (local.get 0) (local.get 1) (local.get 2)))
             (func (export "table-copy") (param i32 i32 i32)
                 (table.copy $t $t (local.get 0) (local.get 1) (local.get 2)))
-            (func (export "table-fill") (param i32 i32) (table.fill $t (local.get 0) (ref.func $f) (local.get 1)))
-            (func (export "table-grow") (param i32) (result i32) (table.grow $u (ref.null extern) (local.get 0)))
+            (func (export "table-fill") (param i32 i32)
+                (table.fill $t (local.get 0) (ref.func $f) (local.get 1)))
+            (func (export "table-grow") (param i32) (result i32)
+                (table.grow $u (ref.null extern) (local.get 0)))
             (func (export "set") (param i32) (result i32) (ref.is_null (table.get $t (local.get 0)))))"#,
     );
     assert_eq!(world.trap(instance, "fill", &[65530, 7]), Trap::MemoryOutOfBounds);
@@ -225,7 +231,8 @@ fn a_trap_in_a_nested_activation_ends_that_one_only() {
             let mut result = [0];
             let fault = domain.call(&crash, &values[..1], &mut result).unwrap_err();
             assert_eq!(fault.trap, Trap::Unreachable);
-            let names: Vec<_> = fault.frames.iter().map(|frame| frame.module.clone().unwrap_or_default()).collect();
+            let names: Vec<_> =
+                fault.frames.iter().map(|frame| frame.module.clone().unwrap_or_default()).collect();
             assert_eq!(names, ["inner", "outer", "outer"]);
             domain.call(&double, &values[..1], &mut result).map_err(|fault| fault.trap)?;
             values[0] = result[0];
@@ -246,14 +253,17 @@ fn a_trap_in_a_nested_activation_ends_that_one_only() {
             (import "host" "robust" (func $robust (param i32) (result i32)))
             (import "host" "strict" (func $strict (param i32) (result i32)))
             (func $more (param i32) (result i32) (i32.add (call $robust (local.get 0)) (i32.const 1)))
-            (func (export "robust") (param i32) (result i32) (i32.add (call $more (local.get 0)) (i32.const 100)))
-            (func (export "strict") (param i32) (result i32) (i32.add (call $strict (local.get 0)) (i32.const 100))))"#,
+            (func (export "robust") (param i32) (result i32)
+                (i32.add (call $more (local.get 0)) (i32.const 100)))
+            (func (export "strict") (param i32) (result i32)
+                (i32.add (call $strict (local.get 0)) (i32.const 100))))"#,
     );
     for _ in 0..100 {
         assert_eq!(world.call(outer, "robust", &[21]), [143]);
         let fault = world.try_call(outer, "strict", &[21]).unwrap_err();
         assert_eq!(fault.trap, Trap::Unreachable);
-        let names: Vec<_> = fault.frames.iter().map(|frame| frame.module.clone().unwrap_or_default()).collect();
+        let names: Vec<_> =
+            fault.frames.iter().map(|frame| frame.module.clone().unwrap_or_default()).collect();
         assert_eq!(names, ["inner", "outer"]);
     }
 }
@@ -271,9 +281,8 @@ fn recursion_through_the_host_ends() {
         }),
     );
     world.name("host", "again", again.unwrap());
-    let instance = world.load(
-        r#"(module (import "host" "again" (func $again)) (func (export "start") (call $again)))"#,
-    );
+    let instance =
+        world.load(r#"(module (import "host" "again" (func $again)) (func (export "start") (call $again)))"#);
     let start = world.func(instance, "start");
     assert!(cell.set(start).is_ok());
     for _ in 0..5 {
@@ -288,7 +297,8 @@ fn threads_fault_on_their_own() {
             std::thread::spawn(move || {
                 let mut world = World::new();
                 let instance = world.load(
-                    r#"(module (memory 1) (func (export "load") (param i32) (result i32) (i32.load (local.get 0))))"#,
+                    r#"(module (memory 1)
+                        (func (export "load") (param i32) (result i32) (i32.load (local.get 0))))"#,
                 );
                 for round in 0..500 {
                     let at = if (round + thread) % 2 == 0 { 0 } else { 65536 };
@@ -302,7 +312,8 @@ fn threads_fault_on_their_own() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
-/// Not a guest's fault: the handler that was there before gets it. Run by [`faults_of_the_host_are_not_hidden`].
+/// Not a guest's fault: the handler that was there before gets it. Run by
+/// [`faults_of_the_host_are_not_hidden`].
 #[test]
 #[ignore = "crashes on purpose"]
 fn crash_on_purpose() {

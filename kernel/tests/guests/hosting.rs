@@ -26,7 +26,8 @@ fn a_host_function_gets_and_gives_values() {
     );
     world.name("host", "swap", swap.unwrap());
     let instance = world.load(
-        r#"(module (import "host" "swap" (func $swap (param i32 i64 f32 f64 v128) (result v128 f64 f32 i64 i32)))
+        r#"(module
+            (import "host" "swap" (func $swap (param i32 i64 f32 f64 v128) (result v128 f64 f32 i64 i32)))
             (func (export "run") (param v128) (result v128 f64 f32 i64 i32)
                 (call $swap (i32.const -1) (i64.const 2) (f32.const 1.5) (f64.const 2.5) (local.get 0))))"#,
     );
@@ -42,10 +43,13 @@ fn a_host_function_gets_and_gives_values() {
 fn many_values_cross() {
     let mut world = World::new();
     let types = [ValType::I64; 40];
-    let reverse = world.domain.host_func(&func_type(&types, &types), Box::new(|values| {
-        values.reverse();
-        Ok(())
-    }));
+    let reverse = world.domain.host_func(
+        &func_type(&types, &types),
+        Box::new(|values| {
+            values.reverse();
+            Ok(())
+        }),
+    );
     world.name("host", "reverse", reverse.unwrap());
     let list = "i64 ".repeat(40);
     let gets: String = (0..40).map(|at| format!("(local.get {at})")).collect();
@@ -61,11 +65,14 @@ fn many_values_cross() {
 #[test]
 fn a_host_functions_error_is_the_guests_trap() {
     let mut world = World::new();
-    let fail = world.domain.host_func(&func_type(&[ValType::I32], &[]), Box::new(|values| match values[0] {
-        0 => Ok(()),
-        1 => Err(Trap::Exit(3)),
-        _ => Err(Trap::Host("out of coffee".to_owned())),
-    }));
+    let fail = world.domain.host_func(
+        &func_type(&[ValType::I32], &[]),
+        Box::new(|values| match values[0] {
+            0 => Ok(()),
+            1 => Err(Trap::Exit(3)),
+            _ => Err(Trap::Host("out of coffee".to_owned())),
+        }),
+    );
     world.name("host", "fail", fail.unwrap());
     let instance = world.load(
         r#"(module $m (import "host" "fail" (func $fail (param i32)))
@@ -85,10 +92,13 @@ fn a_host_functions_error_is_the_guests_trap() {
 #[test]
 fn a_host_function_cannot_forge_references() {
     let mut world = World::new();
-    let forge = world.domain.host_func(&func_type(&[], &[ValType::Ref(RefType::FUNC)]), Box::new(|values| {
-        values[0] = 0x1000;
-        Ok(())
-    }));
+    let forge = world.domain.host_func(
+        &func_type(&[], &[ValType::Ref(RefType::FUNC)]),
+        Box::new(|values| {
+            values[0] = 0x1000;
+            Ok(())
+        }),
+    );
     world.name("host", "forge", forge.unwrap());
     let instance = world.load(
         r#"(module (import "host" "forge" (func $forge (result funcref)))

@@ -18,7 +18,8 @@ fn problem(world: &mut World, wat: &str) -> LinkProblem {
 fn instances_share_what_they_import() {
     let mut world = World::new();
     let owner = world.load(
-        r#"(module (memory (export "m") 1 3) (table (export "t") 3 funcref) (global (export "g") (mut i32) (i32.const 1))
+        r#"(module (memory (export "m") 1 3) (table (export "t") 3 funcref)
+            (global (export "g") (mut i32) (i32.const 1))
             (func (export "get") (result i32) (global.get 0))
             (func (export "load") (result i32) (i32.load (i32.const 100)))
             (func (export "pages") (result i32) (memory.size))
@@ -54,7 +55,10 @@ fn what_does_not_fit_is_refused() {
     world.name("h", "table", table);
     let memory = world.domain.host_memory(MemoryType::new(1, Some(2))).unwrap();
     world.name("h", "memory", memory);
-    let constant = GlobalType { ty: ValType::Ref(RefType { nullable: false, heap: RefType::EXTERN.heap }), mutable: false };
+    let constant = GlobalType {
+        ty: ValType::Ref(RefType { nullable: false, heap: RefType::EXTERN.heap }),
+        mutable: false,
+    };
     let constant = world.domain.host_global(constant, 5).unwrap();
     world.name("h", "constant", constant);
     let variable = world.domain.host_global(GlobalType { ty: ValType::I32, mutable: true }, 6).unwrap();
@@ -102,8 +106,10 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(problem(&mut world, unknown), LinkProblem::Unknown);
     let error = world.try_load(unknown).unwrap_err().to_string();
     assert_eq!(error, "unknown import: `h` `nothing`: nothing provides this function");
-    let error = world.try_load(r#"(module (import "h" "func" (func (result i64))))"#).unwrap_err().to_string();
-    let expected = "incompatible import type: `h` `func`: expected function () -> (i64), found function (i32) -> ()";
+    let error =
+        world.try_load(r#"(module (import "h" "func" (func (result i64))))"#).unwrap_err().to_string();
+    let expected =
+        "incompatible import type: `h` `func`: expected function () -> (i64), found function (i32) -> ()";
     assert_eq!(error, expected);
 }
 
@@ -180,7 +186,8 @@ fn segments_that_do_not_fit() {
         other => panic!("{other:?}"),
     };
     // The second segment traps; the first stays where it was written.
-    let data = r#"(module (import "owner" "m" (memory 1)) (data (i32.const 5) "a") (data (i32.const 65535) "bc"))"#;
+    let data =
+        r#"(module (import "owner" "m" (memory 1)) (data (i32.const 5) "a") (data (i32.const 65535) "bc"))"#;
     assert_eq!(fault(&mut world, data), Trap::MemoryOutOfBounds);
     assert_eq!(world.call(owner, "load", &[5]), [u128::from(b'a')]);
     let elements = r#"(module (import "owner" "t" (table 4 funcref)) (memory 1) (data (i32.const 0) "Q")
@@ -188,7 +195,10 @@ fn segments_that_do_not_fit() {
         (elem (i32.const 1) func $f) (elem (i32.const 3) func $f $f))"#;
     assert_eq!(fault(&mut world, elements), Trap::TableOutOfBounds);
     assert_eq!(world.call(owner, "call", &[1]).len(), 1);
-    assert_eq!(fault(&mut world, r#"(module (memory 1) (data (i32.const 65536) "x"))"#), Trap::MemoryOutOfBounds);
+    assert_eq!(
+        fault(&mut world, r#"(module (memory 1) (data (i32.const 65536) "x"))"#),
+        Trap::MemoryOutOfBounds
+    );
     assert_eq!(fault(&mut world, r#"(module (memory 0) (data (i32.const -1) ""))"#), Trap::MemoryOutOfBounds);
     assert_eq!(fault(&mut world, r#"(module (func $s unreachable) (start $s))"#), Trap::Unreachable);
     world.load(r#"(module (memory 1) (data (i32.const 65536) ""))"#);
@@ -239,10 +249,13 @@ fn references_go_in_and_out() {
     let mut result = [0];
     world.domain.call(&func, &[], &mut result).unwrap();
     assert_eq!(result, [7]);
-    let made = world.domain.host_func(&func_type(&[], &[ValType::I32]), Box::new(|values| {
-        values[0] = 8;
-        Ok(())
-    }));
+    let made = world.domain.host_func(
+        &func_type(&[], &[ValType::I32]),
+        Box::new(|values| {
+            values[0] = 8;
+            Ok(())
+        }),
+    );
     let word = world.domain.ref_of_func(&made.unwrap().func().unwrap()).unwrap();
     assert_eq!(world.call(instance, "call", &[word]), [8]);
     assert_eq!(world.trap(instance, "call", &[0]), Trap::UninitializedElement);

@@ -50,7 +50,8 @@ impl World {
 
     /// Lets later modules import everything that an instance exports.
     fn register(&mut self, module: &str, index: InstanceIndex) {
-        let exports = self.domain.exports(index).map(|(name, thing)| (module.to_owned(), name.to_owned(), thing));
+        let exports =
+            self.domain.exports(index).map(|(name, thing)| (module.to_owned(), name.to_owned(), thing));
         let exports: Vec<_> = exports.collect();
         self.names.extend(exports);
     }

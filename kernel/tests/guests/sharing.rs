@@ -76,7 +76,8 @@ fn waiting_has_rules() {
     assert_eq!(world.trap(instance, "notify", &[65536, 0]), Trap::MemoryOutOfBounds);
     let alone = world.load(
         r#"(module (memory 1)
-            (func (export "wait") (result i32) (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const 0)))
+            (func (export "wait") (result i32)
+                (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const 0)))
             (func (export "notify") (result i32) (memory.atomic.notify (i32.const 0) (i32.const 1))))"#,
     );
     assert_eq!(world.trap(alone, "wait", &[]), Trap::ExpectedShared);

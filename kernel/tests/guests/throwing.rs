@@ -43,7 +43,8 @@ fn locals_survive_a_throw() {
                         (call $throw)
                         (local.set 8 (i64.const -100))))
                 (i64.add (local.get 8) (i64.add (i64.add (local.get 1) (local.get 2)) (i64.add (i64.add
-                    (local.get 3) (local.get 4)) (i64.add (local.get 5) (i64.add (local.get 6) (local.get 7))))))))"#,
+                    (local.get 3) (local.get 4)) (i64.add (local.get 5)
+                        (i64.add (local.get 6) (local.get 7))))))))"#,
     );
     let args = [1, 2, 4, 8, 16, 32, 64, 128];
     assert_eq!(world.call(instance, "run", &args), [255 + 128]);
@@ -53,7 +54,8 @@ fn locals_survive_a_throw() {
 fn across_modules_and_the_host_is_a_wall() {
     let mut world = World::new();
     let thrower = world.load(
-        r#"(module (tag $t (export "t") (param i32)) (func (export "throw") (param i32) (throw $t (local.get 0))))"#,
+        r#"(module (tag $t (export "t") (param i32))
+            (func (export "throw") (param i32) (throw $t (local.get 0))))"#,
     );
     world.register("m", thrower);
     let throw = world.func(thrower, "throw");
@@ -84,12 +86,13 @@ fn references_to_exceptions_stay_valid() {
     let mut world = World::new();
     let instance = world.load(
         r#"(module (tag $t (param i32)) (table $kept 3 exnref) (global $g (mut exnref) (ref.null exn))
-            (func $make (param i32) (result exnref)
+            (func $make (param i32) (result exnref) (local exnref)
                 (block $caught (result i32 exnref)
                     (try_table (catch_ref $t $caught) (throw $t (local.get 0))) unreachable)
                 (local.set 1) (drop) (local.get 1))
             (func $value (param exnref) (result i32)
-                (block $caught (result i32) (try_table (catch $t $caught) (throw_ref (local.get 0))) (i32.const -1)))
+                (block $caught (result i32)
+                    (try_table (catch $t $caught) (throw_ref (local.get 0))) (i32.const -1)))
             (func (export "keep")
                 (table.set $kept (i32.const 1) (call $make (i32.const 11)))
                 (global.set $g (call $make (i32.const 22))))
@@ -103,9 +106,7 @@ fn references_to_exceptions_stay_valid() {
                 (call $value (local.get $mine)))
             (func (export "give") (result exnref) (call $make (i32.const 44)))
             (func (export "take") (param exnref) (result i32) (call $value (local.get 0)))
-            (func (export "null") (throw_ref (ref.null exn))))"#
-            .replace("(result exnref)\n                (block $caught (result i32 exnref)", "(result exnref) (local exnref)\n                (block $caught (result i32 exnref)")
-            .as_str(),
+            (func (export "null") (throw_ref (ref.null exn))))"#,
     );
     world.call(instance, "keep", &[]);
     let given = world.call(instance, "give", &[])[0];
