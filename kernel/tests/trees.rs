@@ -7,21 +7,30 @@ use abi::state::ProcessState;
 use abi::value::Value;
 use atoll_kernel::component::error::LinkError;
 use atoll_kernel::component::executable::Executable;
-use atoll_kernel::component::link::LinkOptions;
-use atoll_kernel::component::linked::{Export, ExportedFunc, Provider};
+use atoll_kernel::component::link::{Isolate, LinkOptions};
+use atoll_kernel::component::linked::{Export, ExportedFunc, OnFault, Provider};
 use atoll_kernel::component::tree::Tree;
 use atoll_kernel::host::Imports;
 use atoll_kernel::jit::engine::Engine;
 
 fn options() -> LinkOptions {
-    LinkOptions { name: "app".to_owned(), missing_is_fault: false }
+    LinkOptions::new("app")
+}
+
+fn launch_with(wat: &str, options: &LinkOptions) -> Tree {
+    let engine = Engine::new().unwrap();
+    let executable = Executable::parse(&engine, &wat::parse_str(wat).unwrap()).unwrap();
+    let linked = executable.link(&Imports::default(), options).unwrap();
+    executable.launch(&Arc::new(linked), Box::new(())).unwrap()
 }
 
 fn launch(wat: &str) -> Tree {
-    let engine = Engine::new().unwrap();
-    let executable = Executable::parse(&engine, &wat::parse_str(wat).unwrap()).unwrap();
-    let linked = executable.link(&Imports::default(), &options()).unwrap();
-    executable.launch(&Arc::new(linked), Box::new(())).unwrap()
+    launch_with(wat, &options())
+}
+
+fn launch_isolated(wat: &str, names: &[&str], on_fault: OnFault) -> Tree {
+    let isolate = Isolate::Named(names.iter().map(|name| (*name).to_owned()).collect());
+    launch_with(wat, &LinkOptions { isolate, on_fault, ..options() })
 }
 
 fn func(tree: &Tree, path: &[&str]) -> ExportedFunc {
@@ -275,6 +284,93 @@ fn a_handle_dropped_twice_is_unknown() {
     let mut tree = launch(RESOURCES);
     assert_eq!(call(&mut tree, &["twice"], &[Value::U32(3)]), Err(Trap::UnknownHandle(1)));
     assert_eq!(call(&mut tree, &["c", "dropped"], &[]), Ok(Some(Value::U32(3))));
+}
+
+#[test]
+fn a_boundary_changes_no_answer() {
+    for isolate in [Isolate::Nothing, Isolate::All, Isolate::Named(vec!["back".to_owned()])] {
+        let options = LinkOptions { isolate, ..options() };
+        let mut tree = launch_with(GREETER, &options);
+        let greeting = call(&mut tree, &["welcome"], &[Value::String("日本 🦀".into())]);
+        assert_eq!(greeting, Ok(Some(Value::String("hello, 日本 🦀".into()))));
+    }
+    let mut tree = launch_with(RESOURCES, &LinkOptions { isolate: Isolate::All, ..options() });
+    assert_eq!(tree.linked().domains(), 3);
+    assert_eq!(call(&mut tree, &["use"], &[Value::U32(42)]), Ok(Some(Value::U32(42))));
+    assert_eq!(call(&mut tree, &["c", "dropped"], &[]), Ok(Some(Value::U32(42))));
+    assert_eq!(call(&mut tree, &["twice"], &[Value::U32(3)]), Err(Trap::UnknownHandle(1)));
+    assert_eq!(call(&mut tree, &["c", "dropped"], &[]), Ok(Some(Value::U32(45))));
+}
+
+/// A shop: the store traps when it is asked for what it does not have; the cart asks it and tells.
+const SHOP: &str = r#"
+(component
+  (component $Store
+    (core module $m
+      (memory (export "mem") 1)
+      (func (export "stock") (param $item i32) (result i32)
+        (if (i32.gt_u (local.get $item) (i32.const 9)) (then (unreachable)))
+        (i32.store8 (i32.const 16) (i32.const 0))
+        (i32.store (i32.const 20) (i32.mul (local.get $item) (i32.const 10)))
+        (i32.const 16)))
+    (core instance $i (instantiate $m))
+    (func (export "stock") (param "item" u32) (result (result u32 (error string)))
+      (canon lift (core func $i "stock") (memory (core memory $i "mem")))))
+  (component $Cart
+    (import "stock" (func $stock (param "item" u32) (result (result u32 (error string)))))
+    (core module $libc
+      (memory (export "mem") 1)
+      (global $next (mut i32) (i32.const 1024))
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+        (global.get $next)
+        (global.set $next (i32.add (global.get $next) (local.get 3)))))
+    (core instance $libc (instantiate $libc))
+    (core func $stock' (canon lower (func $stock)
+      (memory (core memory $libc "mem")) (realloc (core func $libc "realloc"))))
+    (core module $m
+      (import "" "stock" (func $stock (param i32 i32)))
+      (import "" "mem" (memory 1))
+      (func (export "order") (param $item i32) (result i32)
+        (call $stock (local.get $item) (i32.const 64))
+        (if (result i32) (i32.load8_u (i32.const 64))
+          (then (i32.sub (i32.const 0) (i32.load (i32.const 72))))
+          (else (i32.load (i32.const 68))))))
+    (core instance $i (instantiate $m (with "" (instance
+      (export "stock" (func $stock')) (export "mem" (memory $libc "mem"))))))
+    (func (export "order") (param "item" u32) (result s32) (canon lift (core func $i "order"))))
+  (instance $store (instantiate $Store))
+  (instance $cart (instantiate $Cart (with "stock" (func $store "stock"))))
+  (export "order" (func $cart "order")))
+"#;
+
+#[test]
+fn without_a_boundary_a_fault_takes_the_caller_too() {
+    let mut tree = launch(SHOP);
+    assert_eq!(call(&mut tree, &["order"], &[Value::U32(4)]), Ok(Some(Value::S32(40))));
+    assert_eq!(call(&mut tree, &["order"], &[Value::U32(10)]), Err(Trap::Unreachable));
+    assert_eq!(call(&mut tree, &["order"], &[Value::U32(4)]), Err(Trap::CannotEnter));
+}
+
+#[test]
+fn across_a_boundary_a_caller_can_get_an_error() {
+    let mut tree = launch_isolated(SHOP, &["store"], OnFault::Error);
+    assert_eq!(call(&mut tree, &["order"], &[Value::U32(4)]), Ok(Some(Value::S32(40))));
+    let told = -i32::try_from(Trap::Unreachable.to_string().len()).unwrap();
+    assert_eq!(call(&mut tree, &["order"], &[Value::U32(10)]), Ok(Some(Value::S32(told))));
+    // The store is gone, the cart lives and is told so.
+    let told = -i32::try_from(Trap::CannotEnter.to_string().len()).unwrap();
+    assert_eq!(call(&mut tree, &["order"], &[Value::U32(4)]), Ok(Some(Value::S32(told))));
+    let states: Vec<_> = tree.processes().into_iter().map(|process| process.state).collect();
+    assert_eq!(states, [ProcessState::Ready, ProcessState::Faulted, ProcessState::Ready]);
+    assert_eq!(tree.faults().len(), 1);
+}
+
+#[test]
+fn across_a_boundary_a_fault_is_the_callers_by_default() {
+    let mut tree = launch_isolated(SHOP, &["/app/store"], OnFault::Trap);
+    assert_eq!(call(&mut tree, &["order"], &[Value::U32(10)]), Err(Trap::Unreachable));
+    let states: Vec<_> = tree.processes().into_iter().map(|process| process.state).collect();
+    assert_eq!(states, [ProcessState::Ready, ProcessState::Faulted, ProcessState::Faulted]);
 }
 
 #[test]

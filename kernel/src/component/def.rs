@@ -45,7 +45,11 @@ pub enum FuncDef {
 pub struct Lifted {
     /// Its type, resources resolved.
     pub ty: FuncType,
-    /// The callee's side.
+    /// The process, by its index in the tree.
+    pub process: u32,
+    /// That process's domain.
+    pub domain: u32,
+    /// The callee's side, by its index in the domain.
     pub endpoint: Endpoint,
     /// Function slot of the core function.
     pub core: u32,
@@ -152,7 +156,7 @@ impl Def {
     pub fn provider(&self) -> Provider {
         match self {
             Def::Func(func) => match &**func {
-                FuncDef::Lifted(lifted) => Provider::Process(lifted.endpoint.process),
+                FuncDef::Lifted(lifted) => Provider::Process(lifted.process),
                 FuncDef::Host(_) => Provider::Host,
                 FuncDef::Missing(_) => Provider::Missing,
             },

@@ -1,16 +1,18 @@
 //! The run-time half of the component-level built-ins: host calls, handles, scopes.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use abi::fault::{Fault, Trap};
 use abi::id::ProcessId;
 use abi::side::{Encoding, Side};
 use abi::state::ProcessState;
 use abi::types::{FuncType, ResourceType};
+use abi::value::Value;
 
+use super::call;
 use super::guest::{Guest, call_slot};
-use super::linked::HostImport;
+use super::linked::{HostImport, Target};
 use super::running::Running;
 use crate::domain::Domain;
 use crate::domain::upcalls::ComponentHooks;
@@ -23,17 +25,27 @@ pub(super) struct Hooks;
 
 impl ComponentHooks for Hooks {
     fn host_call(&self, domain: &mut Domain, import: u32, values: *mut u64) -> Result<(), Trap> {
-        let linked = Arc::clone(&Running::of(domain).linked);
-        let import =
-            linked.imports.get(import as usize).ok_or(Trap::Unsupported("an unknown host import"))?;
+        let (linked, number) = (Arc::clone(&Running::of(domain).linked), Running::of(domain).number);
+        let imports = &linked.domains[number as usize].imports;
+        let import = imports.get(import as usize).ok_or(Trap::Unsupported("an unknown host import"))?;
         // SAFETY: the stub of this import passes as many slots as the import has core parameters or results.
         let core = unsafe { std::slice::from_raw_parts_mut(values, import.slots) };
         let depth = Running::of(domain).handles.depth();
         if import.lends {
             Running::of_mut(domain).handles.enter()?;
         }
-        let mut call = Call { guest: Guest::new(domain, &import.caller), import, core };
-        let result = import.func.call(&mut call);
+        let result = match &import.target {
+            Target::Host(func) => {
+                let host = Arc::clone(&Running::of(domain).host);
+                let guest = Guest::new(domain, &import.caller);
+                func.call(&mut Call { guest, import, core, host: &host, state: None })
+            }
+            Target::Port(func, on_fault) => {
+                let peers = Running::of(domain).peers.upgrade().ok_or(Trap::CannotEnter)?;
+                let serve = |args: &[Value]| call::call(&mut *peers.idle(func.domain)?, func, args);
+                call::through_port(&mut Guest::new(domain, &import.caller), import, core, serve, *on_fault)
+            }
+        };
         let handles = &mut Running::of_mut(domain).handles;
         if result.is_ok() && import.lends {
             handles.exit()?;
@@ -100,14 +112,14 @@ impl ComponentHooks for Hooks {
     }
 
     fn refuse(&self, domain: &mut Domain, adapter: u32) -> Trap {
-        let text = Running::of(domain).linked.adapters.refusal(adapter);
+        let text = Running::of(domain).program().adapters.refusal(adapter);
         Trap::Host(text.unwrap_or("a function that may not be called").to_owned())
     }
 
     fn process(&self, domain: &Domain, process: u32) -> Option<(ProcessId, String)> {
         let running = Running::of(domain);
-        let info = running.linked.processes.get(process as usize)?;
-        Some((*running.ids.get(process as usize)?, info.path.clone()))
+        let index = running.in_tree(process)?;
+        Some((*running.ids.get(index)?, running.linked.processes.get(index)?.path.clone()))
     }
 
     fn faulted(&self, domain: &mut Domain, processes: &[u32], fault: &mut Fault) {
@@ -140,16 +152,22 @@ pub(super) fn destroy(
     let linked = Arc::clone(&Running::of(domain).linked);
     if let Some(resource) = linked.host_resources.get(&ty) {
         if let Some(drop) = &resource.drop {
-            drop(&mut *Running::of_mut(domain).host, rep)?;
+            let host = Arc::clone(&Running::of(domain).host);
+            drop(&mut **host.lock().unwrap_or_else(PoisonError::into_inner), rep)?;
         }
         return Ok(());
     }
     let Some(resource) = linked.resources.get(ty.0 as usize) else { return Ok(()) };
-    let (Some(process), Some(dtor)) = (resource.process, resource.dtor) else { return Ok(()) };
-    if dropper != Some(process) && domain.flags(process) & MAY_ENTER == 0 {
+    let (Some(place), Some(dtor)) = (resource.place, resource.dtor) else { return Ok(()) };
+    let number = Running::of(domain).number;
+    if place.domain != number {
+        let peers = Running::of(domain).peers.upgrade().ok_or(Trap::CannotEnter)?;
+        return destroy(&mut *peers.idle(place.domain)?, None, ty, rep);
+    }
+    if dropper != Some(place.process) && domain.flags(place.process) & MAY_ENTER == 0 {
         return Err(Fault::new(Trap::CannotEnter));
     }
-    call_slot(domain, process, dtor, &[u128::from(rep)], &mut [])
+    call_slot(domain, place.process, dtor, &[u128::from(rep)], &mut [])
 }
 
 /// One call of a host function.
@@ -157,6 +175,9 @@ struct Call<'d> {
     guest: Guest<'d>,
     import: &'d HostImport,
     core: &'d mut [u64],
+    host: &'d Mutex<Box<dyn Any + Send>>,
+    /// Taken at first use: a call that needs no state needs no lock.
+    state: Option<MutexGuard<'d, Box<dyn Any + Send>>>,
 }
 
 impl HostCall for Call<'_> {
@@ -169,11 +190,14 @@ impl HostCall for Call<'_> {
     }
 
     fn process(&self) -> ProcessId {
-        Running::of(self.guest.domain).ids[self.import.caller.process as usize]
+        let running = Running::of(self.guest.domain);
+        let index = running.in_tree(self.import.caller.process).expect("linking placed the caller");
+        running.ids[index]
     }
 
     fn state(&mut self) -> &mut (dyn Any + Send) {
-        &mut *Running::of_mut(self.guest.domain).host
+        let host = self.host;
+        &mut **self.state.get_or_insert_with(|| host.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

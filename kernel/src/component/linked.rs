@@ -71,6 +71,15 @@ pub enum Provider {
     Static,
 }
 
+/// Where a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which domain of the tree.
+    pub domain: u32,
+    /// Which process of that domain.
+    pub process: u32,
+}
+
 /// What is known of a process before it runs.
 #[derive(Clone, Debug)]
 pub struct ProcessInfo {
@@ -80,6 +89,8 @@ pub struct ProcessInfo {
     pub path: String,
     /// The process that instantiated it.
     pub parent: Option<u32>,
+    /// Where it runs.
+    pub place: Place,
     /// The name its component gives itself.
     pub component: Option<String>,
     /// Its imports and who provides each; the second name is what the provider calls it.
@@ -90,20 +101,20 @@ pub struct ProcessInfo {
 #[derive(Clone)]
 pub struct ResourceInfo {
     /// The process that implements it; none for one that nobody offers.
-    pub process: Option<u32>,
-    /// Function slot of its destructor.
+    pub place: Option<Place>,
+    /// Function slot of its destructor, in that process's domain.
     pub dtor: Option<u32>,
 }
 
-/// A host function as one process imports it.
+/// A function from outside the domain, as one process imports it.
 #[derive(Clone)]
 pub struct HostImport {
     /// `instance#function`.
     pub name: String,
     /// Its type, resources resolved.
     pub ty: Arc<FuncType>,
-    /// The implementation.
-    pub func: Arc<dyn HostFunc>,
+    /// Who serves the call.
+    pub target: Target,
     /// The importer's side.
     pub caller: Endpoint,
     /// Core parameters or results, whichever are more.
@@ -112,9 +123,30 @@ pub struct HostImport {
     pub lends: bool,
 }
 
-/// An exported function.
+/// Who serves a call that leaves its domain.
+#[derive(Clone)]
+pub enum Target {
+    /// The host.
+    Host(Arc<dyn HostFunc>),
+    /// A process of another domain of the tree: a port.
+    Port(ExportedFunc, OnFault),
+}
+
+/// What a caller gets when the domain that it called faults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFault {
+    /// The call traps in turn.
+    #[default]
+    Trap,
+    /// An `err`, where the function's result can hold one; else as `Trap`.
+    Error,
+}
+
+/// A function that can be called from outside its domain.
 #[derive(Clone, Debug)]
 pub struct ExportedFunc {
+    /// Which domain of the tree.
+    pub domain: u32,
     /// Its type, resources resolved.
     pub ty: Arc<FuncType>,
     /// The callee's side.
@@ -144,19 +176,13 @@ pub enum Export {
     Other,
 }
 
-/// A component, linked to what a host offers.
-pub struct Linked {
-    /// What a launch does.
-    pub(crate) steps: Vec<Step>,
-    /// The record of a domain of this tree.
+/// What one domain of a tree is made of.
+pub struct LinkedDomain {
+    /// The layout of its record.
     pub(crate) layout: DomainLayout,
-    /// The processes, the root first, parents before children.
-    pub(crate) processes: Vec<ProcessInfo>,
-    /// The guests' resource types.
-    pub(crate) resources: Vec<ResourceInfo>,
-    /// The host's resource types that the tree uses.
-    pub(crate) host_resources: HashMap<ResourceType, HostResource>,
-    /// The host's functions that the tree uses.
+    /// Its processes, as indices of the tree's.
+    pub(crate) processes: Vec<u32>,
+    /// The functions from outside that it uses.
     pub(crate) imports: Vec<HostImport>,
     /// Adapters and stubs.
     pub(crate) adapters: Adapters,
@@ -166,6 +192,20 @@ pub struct Linked {
     pub(crate) func_slots: usize,
     /// How many memory slots there are.
     pub(crate) memory_slots: usize,
+}
+
+/// A component, linked to what a host offers.
+pub struct Linked {
+    /// What a launch does, and in which domain.
+    pub(crate) steps: Vec<(u32, Step)>,
+    /// The domains; the root process is in the first.
+    pub(crate) domains: Vec<LinkedDomain>,
+    /// The processes, the root first, parents before children.
+    pub(crate) processes: Vec<ProcessInfo>,
+    /// The guests' resource types.
+    pub(crate) resources: Vec<ResourceInfo>,
+    /// The host's resource types that the tree uses.
+    pub(crate) host_resources: HashMap<ResourceType, HostResource>,
     /// What the outermost component exports.
     pub(crate) exports: BTreeMap<Box<str>, Export>,
 }
@@ -175,6 +215,12 @@ impl Linked {
     #[must_use]
     pub fn processes(&self) -> &[ProcessInfo] {
         &self.processes
+    }
+
+    /// How many domains the tree has.
+    #[must_use]
+    pub fn domains(&self) -> usize {
+        self.domains.len()
     }
 
     /// What the outermost component exports.

@@ -4,9 +4,10 @@
 //!
 //! - [`parse`]: bytes → definitions, validated; [`validate`]: the rules that wasmparser leaves to us
 //! - [`executable`]: definitions and compiled libraries; [`image`]: the same as bytes
-//! - [`link`]: definitions → a linear program ([`linked`]); [`def`]: what an index means meanwhile;
-//!   [`offer`]: what the host gives; [`name`]: by which name; [`resolve`]: types
-//! - [`tree`]: launches that and calls into it; [`running`]: what its built-ins ([`hooks`]) work on; [`guest`]: a
+//! - [`link`]: definitions → a linear program ([`linked`]), as [`options`] say; [`edge`]: lifting and lowering;
+//!   [`draft`]: a domain meanwhile; [`def`], [`spaces`]: what an index means meanwhile
+//! - [`offer`]: what the host gives; [`name`]: by which name; [`resolve`]: types
+//! - [`tree`]: launches that and calls into it ([`call`]); [`running`]: what its built-ins ([`hooks`]) work on; [`guest`]: a
 //!   process as one side of a call
 //! - [`error`]: why not
 
@@ -16,13 +17,18 @@ pub mod image;
 pub mod link;
 pub mod linked;
 pub mod name;
+pub mod options;
 pub mod tree;
 pub mod validate;
 
+mod call;
 mod def;
+mod draft;
+mod edge;
 mod guest;
 mod hooks;
 mod offer;
 mod parse;
 mod resolve;
 mod running;
+mod spaces;

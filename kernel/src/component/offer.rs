@@ -11,11 +11,12 @@ use wasmparser::component_types::{
 
 use super::def::{Def, Frame, FuncDef, HostDef, InstanceDef};
 use super::error::LinkError;
-use super::link::{Linker, bind, dangling};
+use super::link::Linker;
 use super::linked::{Provider, ResourceInfo};
 use super::name;
 use super::parse::EntityIndex;
 use super::resolve::Resolver;
+use super::spaces::{bind, dangling};
 use crate::host::{Import, Imports};
 
 /// Finds what the host offers for one import of the root, and the name the host has it by.
@@ -130,7 +131,7 @@ fn resource(linker: &mut Linker<'_>, name: &str, offer: Option<&Import>) -> Resu
         Some(offer) => Err(mismatch(name, "resource", offered_kind(offer))),
         None if linker.options.missing_is_fault => {
             let number = u32::try_from(linker.resources.len()).map_err(|_| dangling("resource type"))?;
-            linker.resources.push(ResourceInfo { process: None, dtor: None });
+            linker.resources.push(ResourceInfo { place: None, dtor: None });
             Ok(Def::Resource(ResourceType(number)))
         }
         None => Err(LinkError::Missing { kind: "resource", name: name.to_owned() }),

@@ -1,21 +1,19 @@
 //! A launched component: its processes, and calls into what it exports.
 
 use std::any::Any;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use abi::fault::{Fault, Trap};
+use abi::fault::Fault;
 use abi::id::ProcessId;
-use abi::plan::Passing;
-use abi::run;
 use abi::state::ProcessState;
 use abi::value::{Resource, Value};
 
+use super::call;
 use super::error::LaunchError;
-use super::guest::{Guest, call_slot};
 use super::hooks::{Hooks, destroy};
-use super::linked::{CoreDef, Export, ExportedFunc, Linked, ProcessInfo, Step};
-use super::running::Running;
+use super::linked::{CoreDef, Export, ExportedFunc, Linked, LinkedDomain, ProcessInfo, Step};
+use super::running::{HostState, Peers, Running};
 use crate::domain::externs::{Extern, Func};
 use crate::domain::{Domain, DomainOptions};
 use crate::instance::InstanceIndex;
@@ -23,19 +21,19 @@ use crate::instance::create::InstantiateError;
 use crate::jit::engine::Engine;
 use crate::jit::library::Library;
 use crate::vm::VmFuncImport;
-use crate::vm::flags::MAY_ENTER;
 
 static HOOKS: Hooks = Hooks;
 
 /// Pids are unique within the OS process.
 static NEXT_PID: AtomicU32 = AtomicU32::new(1);
 
-/// A component tree that has been launched, in one domain.
+/// A component tree that has been launched.
 pub struct Tree {
-    domain: Domain,
+    peers: Arc<Peers>,
     linked: Arc<Linked>,
-    /// Each core instance and its process, in launch order.
-    loaded: Vec<(InstanceIndex, u32)>,
+    host: HostState,
+    /// Each domain's core instances and their processes, in launch order.
+    loaded: Vec<Vec<(InstanceIndex, u32)>>,
 }
 
 /// A process as the console shows it.
@@ -48,7 +46,7 @@ pub struct ProcessView<'t> {
     /// What it is doing.
     pub state: ProcessState,
     /// The libraries it has loaded, one a core instance.
-    pub libs: Vec<&'t Arc<Library>>,
+    pub libs: Vec<Arc<Library>>,
     /// Bytes of its linear memories.
     pub memory_bytes: u64,
     /// Handles in its table.
@@ -68,58 +66,57 @@ impl Tree {
     ) -> Result<Tree, LaunchError> {
         let processes =
             u32::try_from(linked.processes.len()).expect("linking bounds the number of processes");
-        let first_pid = NEXT_PID.fetch_add(processes, Ordering::Relaxed);
-        let running = Running::new(Arc::clone(&linked), host, first_pid);
-        let options = DomainOptions { layout: linked.layout, hooks: &HOOKS, state: Box::new(running) };
-        let mut tree = Tree { domain: Domain::new(engine, options), linked, loaded: Vec::new() };
-        let linked = Arc::clone(&tree.linked);
-        for step in &linked.steps {
-            tree.step(step)?;
+        let first = NEXT_PID.fetch_add(processes, Ordering::Relaxed);
+        let ids: Arc<[ProcessId]> =
+            (0..processes).map(|index| ProcessId { index: first + index, generation: 0 }).collect();
+        let host: HostState = Arc::new(Mutex::new(host));
+        let peers = Arc::new_cyclic(|peers| {
+            let domain = |(number, domain): (u32, &LinkedDomain)| {
+                let running =
+                    Running::new(&linked, number, peers.clone(), Arc::clone(&host), Arc::clone(&ids));
+                let options =
+                    DomainOptions { layout: domain.layout, hooks: &HOOKS, state: Box::new(running) };
+                Domain::new(engine, options)
+            };
+            Peers::new((0..).zip(&linked.domains).map(domain).collect())
+        });
+        let loaded = vec![Vec::new(); linked.domains.len()];
+        let mut tree = Tree { peers, linked: Arc::clone(&linked), host, loaded };
+        for (domain, step) in &linked.steps {
+            tree.step(*domain, step)?;
         }
-        for state in &mut Running::of_mut(&mut tree.domain).states {
-            *state = ProcessState::Ready;
+        for number in 0..tree.peers.count() {
+            Running::of_mut(&mut tree.peers.domain(number)).states.fill(ProcessState::Ready);
         }
         Ok(tree)
     }
 
-    fn step(&mut self, step: &Step) -> Result<(), LaunchError> {
+    fn step(&mut self, number: u32, step: &Step) -> Result<(), LaunchError> {
+        let loaded = &mut self.loaded[number as usize];
+        let domain = &mut *self.peers.domain(number);
         match step {
             Step::Load { library, process, args } => {
-                let args = args.iter().map(|def| self.resolve(def)).collect::<Result<Vec<_>, _>>()?;
-                let loaded =
-                    self.domain.instantiate(library, &args, Some(*process)).map_err(|error| match error {
+                let args =
+                    args.iter().map(|def| resolve(domain, loaded, def)).collect::<Result<Vec<_>, _>>()?;
+                let instance =
+                    domain.instantiate(library, &args, Some(*process)).map_err(|error| match error {
                         InstantiateError::Fault(fault) => LaunchError::Fault(Box::new(fault)),
                         other => LaunchError::Resource(other.to_string()),
                     })?;
-                self.loaded.push((loaded, *process));
+                loaded.push((instance, *process));
             }
             Step::Func { slot, def } => {
-                let Extern::Func(func) = self.resolve(def)? else { return Err(odd("function")) };
-                self.domain.set_func_slot(*slot, func.import);
-                Running::of_mut(&mut self.domain).funcs[*slot as usize] = Some(func);
+                let Extern::Func(func) = resolve(domain, loaded, def)? else { return Err(odd("function")) };
+                domain.set_func_slot(*slot, func.import);
+                Running::of_mut(domain).funcs[*slot as usize] = Some(func);
             }
             Step::Memory { slot, def } => {
-                let Extern::Memory(memory) = self.resolve(def)? else { return Err(odd("memory")) };
-                self.domain.set_memory_slot(*slot, &memory.memory);
-                Running::of_mut(&mut self.domain).memories[*slot as usize] = Some(memory);
+                let Extern::Memory(memory) = resolve(domain, loaded, def)? else { return Err(odd("memory")) };
+                domain.set_memory_slot(*slot, &memory.memory);
+                Running::of_mut(domain).memories[*slot as usize] = Some(memory);
             }
         }
         Ok(())
-    }
-
-    fn resolve(&self, def: &CoreDef) -> Result<Extern, LaunchError> {
-        match def {
-            CoreDef::Export { instance, name } => {
-                let (index, _) = self.loaded.get(*instance as usize).ok_or_else(|| odd("core instance"))?;
-                self.domain.export(*index, name).ok_or_else(|| odd("core export"))
-            }
-            CoreDef::Adapter(index) => {
-                let code = self.linked.adapters.func(*index);
-                let import = VmFuncImport { code, ctx: self.domain.vm() };
-                let sig = self.linked.adapter_sigs[*index as usize];
-                Ok(Extern::Func(Func { import, sig, domain: self.domain.key() }))
-            }
-        }
     }
 
     /// What the tree was linked to.
@@ -128,7 +125,7 @@ impl Tree {
         &self.linked
     }
 
-    /// The exported function at a path of names: one name, or an instance's and the function's.
+    /// The export at a path of names: one name, or an instance's and one in it.
     #[must_use]
     pub fn export(&self, path: &[&str]) -> Option<&Export> {
         let (first, rest) = path.split_first()?;
@@ -145,55 +142,9 @@ impl Tree {
     /// Resources in `args` are taken by value where the parameter is `own`; those in the result are the caller's.
     ///
     /// # Errors
-    /// The fault; [`Trap::CannotEnter`] if an earlier one ended the process.
+    /// The fault; [`abi::fault::Trap::CannotEnter`] if an earlier one ended the process.
     pub fn call(&mut self, func: &ExportedFunc, args: &[Value]) -> Result<Option<Value>, Fault> {
-        if let Some(what) = func.unsupported {
-            return Err(Fault::new(Trap::Unsupported(what)));
-        }
-        let process = func.callee.process;
-        if self.domain.flags(process) & MAY_ENTER == 0 {
-            return Err(self.fault_in(process, Trap::CannotEnter));
-        }
-        let depth = Running::of(&self.domain).handles.depth();
-        let scope = func.ty.has_borrow();
-        if scope {
-            Running::of_mut(&mut self.domain).handles.enter()?;
-        }
-        let result = self.call_in_scope(func, args);
-        let handles = &mut Running::of_mut(&mut self.domain).handles;
-        let closed = if scope && result.is_ok() { handles.exit() } else { Ok(()) };
-        handles.unwind(depth);
-        match closed {
-            Ok(()) => result,
-            Err(trap) => Err(self.blame(process, trap)),
-        }
-    }
-
-    fn call_in_scope(&mut self, func: &ExportedFunc, args: &[Value]) -> Result<Option<Value>, Fault> {
-        let process = func.callee.process;
-        let mut guest = Guest::new(&mut self.domain, &func.callee);
-        let lowered = run::lower_params(&mut guest, &func.ty, &func.params, args);
-        let core = match lowered {
-            Ok(core) => core.into_iter().map(u128::from).collect::<Vec<_>>(),
-            Err(trap) => return Err(self.blame(process, trap)),
-        };
-        let count = match &func.results {
-            Passing::Flat(flat) => flat.len(),
-            Passing::Memory(_) => 1,
-        };
-        let mut results = vec![0u128; count];
-        call_slot(&mut self.domain, process, func.core, &core, &mut results)?;
-        let values: Vec<u64> = results.iter().map(|value| *value as u64).collect();
-        let mut guest = Guest::new(&mut self.domain, &func.callee);
-        match run::lift_results(&mut guest, &func.ty, &func.results, &values) {
-            Ok(value) => {
-                if let Some(slot) = func.callee.post_return {
-                    guest.staying(|guest| guest.call(slot, &results, &mut []))?;
-                }
-                Ok(value)
-            }
-            Err(trap) => Err(self.blame(process, trap)),
-        }
+        call::call(&mut self.peers.domain(func.domain), func, args)
     }
 
     /// Drops a resource that the host holds: runs its destructor.
@@ -201,68 +152,74 @@ impl Tree {
     /// # Errors
     /// The destructor's fault.
     pub fn drop_resource(&mut self, resource: Resource) -> Result<(), Fault> {
-        destroy(&mut self.domain, None, resource.ty, resource.rep)
-    }
-
-    /// A trap that a process's values caused outside its code: it never runs again.
-    fn blame(&mut self, process: u32, trap: Trap) -> Fault {
-        // The host's own mistakes, and faults that were laid at a door already, are nobody's.
-        let guilty = !matches!(trap, Trap::Host(_)) && self.domain.flags(process) & MAY_ENTER != 0;
-        let fault = self.fault_in(process, trap);
-        if guilty {
-            self.domain.set_flags(process, self.domain.flags(process) & !MAY_ENTER);
-            let running = Running::of_mut(&mut self.domain);
-            running.states[process as usize] = ProcessState::Faulted;
-            running.faults.push(fault.clone());
-        }
-        fault
-    }
-
-    fn fault_in(&self, process: u32, trap: Trap) -> Fault {
-        let running = Running::of(&self.domain);
-        let mut fault = Fault::new(trap);
-        fault.process = running.ids.get(process as usize).copied();
-        fault.process_name =
-            self.linked.processes.get(process as usize).map(|info| info.path.clone()).unwrap_or_default();
-        fault
+        let place = self.linked.resources.get(resource.ty.0 as usize).and_then(|resource| resource.place);
+        let domain = place.map_or(0, |place| place.domain);
+        destroy(&mut self.peers.domain(domain), None, resource.ty, resource.rep)
     }
 
     /// The state that was given to [`Tree::launch`].
-    pub fn host_state(&mut self) -> &mut (dyn Any + Send) {
-        &mut *Running::of_mut(&mut self.domain).host
+    pub fn host_state(&mut self) -> MutexGuard<'_, Box<dyn Any + Send>> {
+        self.host.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The faults that ended processes of this tree, oldest first.
+    /// The faults that ended processes of this tree, domain by domain, oldest first.
     #[must_use]
-    pub fn faults(&self) -> &[Fault] {
-        &Running::of(&self.domain).faults
+    pub fn faults(&self) -> Vec<Fault> {
+        (0..self.peers.count())
+            .flat_map(|number| Running::of(&self.peers.domain(number)).faults.clone())
+            .collect()
     }
 
     /// The processes, the root first, parents before children.
     #[must_use]
     pub fn processes(&self) -> Vec<ProcessView<'_>> {
-        let running = Running::of(&self.domain);
-        let mut views: Vec<_> = self
-            .linked
-            .processes
-            .iter()
-            .enumerate()
-            .map(|(index, info)| ProcessView {
-                id: running.ids[index],
-                info,
-                state: running.states[index].clone(),
-                libs: Vec::new(),
-                memory_bytes: 0,
-                handles: running.handles.tables[index].live(),
-            })
-            .collect();
-        for (instance, process) in &self.loaded {
-            let instance = self.domain.instance(*instance);
-            let view = &mut views[*process as usize];
-            view.libs.push(&instance.library);
-            view.memory_bytes += instance.own_memory_bytes();
+        let mut views: Vec<_> = self.linked.processes.iter().map(ProcessView::new).collect();
+        for (number, loaded) in (0..).zip(&self.loaded) {
+            let domain = self.peers.domain(number);
+            let running = Running::of(&domain);
+            let in_tree = &running.program().processes;
+            for (local, index) in in_tree.iter().enumerate() {
+                let view = &mut views[*index as usize];
+                view.id = running.ids[*index as usize];
+                view.state = running.states[local].clone();
+                view.handles = running.handles.tables[local].live();
+            }
+            for (instance, local) in loaded {
+                let instance = domain.instance(*instance);
+                let view = &mut views[in_tree[*local as usize] as usize];
+                view.libs.push(Arc::clone(&instance.library));
+                view.memory_bytes += instance.own_memory_bytes();
+            }
         }
         views
+    }
+}
+
+impl<'t> ProcessView<'t> {
+    fn new(info: &'t ProcessInfo) -> ProcessView<'t> {
+        ProcessView {
+            id: ProcessId { index: 0, generation: 0 },
+            info,
+            state: ProcessState::Starting,
+            libs: Vec::new(),
+            memory_bytes: 0,
+            handles: 0,
+        }
+    }
+}
+
+fn resolve(domain: &Domain, loaded: &[(InstanceIndex, u32)], def: &CoreDef) -> Result<Extern, LaunchError> {
+    match def {
+        CoreDef::Export { instance, name } => {
+            let (index, _) = loaded.get(*instance as usize).ok_or_else(|| odd("core instance"))?;
+            domain.export(*index, name).ok_or_else(|| odd("core export"))
+        }
+        CoreDef::Adapter(index) => {
+            let program = Running::of(domain).program();
+            let import = VmFuncImport { code: program.adapters.func(*index), ctx: domain.vm() };
+            let sig = program.adapter_sigs[*index as usize];
+            Ok(Extern::Func(Func { import, sig, domain: domain.key() }))
+        }
     }
 }
 

@@ -50,7 +50,7 @@ fn run(name: &str, args: &[&str], stdin: &str, builder: Builder) -> Option<Outco
     servers::register(&mut imports);
     let engine = Engine::new().unwrap();
     let executable = Executable::parse(&engine, &std::fs::read(file).unwrap()).unwrap();
-    let options = LinkOptions { name: name.to_owned(), missing_is_fault: false };
+    let options = LinkOptions::new(name);
     let linked = Arc::new(executable.link(&imports, &options).unwrap());
     let mut tree = executable.launch(&linked, Box::new(builder.build().unwrap())).unwrap();
     let exports = linked.exports();
