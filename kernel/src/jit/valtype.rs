@@ -77,16 +77,18 @@ impl HeapType {
             NoFunc, None, Struct,
         };
         self == other
-            || match (self, other) {
-                (Concrete(_), Func) | (NoFunc, Func | Concrete(_)) | (NoExtern, Extern) | (NoExn, Exn) => {
-                    true
-                }
-                (None, Any | Eq | I31 | Struct | Array | ConcreteStruct(_) | ConcreteArray(_)) => true,
-                (Eq | I31 | Struct | Array | ConcreteStruct(_) | ConcreteArray(_), Any) => true,
-                (I31 | Struct | Array | ConcreteStruct(_) | ConcreteArray(_), Eq) => true,
-                (ConcreteStruct(_), Struct) | (ConcreteArray(_), Array) => true,
-                _ => false,
-            }
+            || matches!(
+                (self, other),
+                (Concrete(_), Func)
+                    | (NoFunc, Func | Concrete(_))
+                    | (NoExtern, Extern)
+                    | (NoExn, Exn)
+                    | (None, Any | Eq | I31 | Struct | Array | ConcreteStruct(_) | ConcreteArray(_))
+                    | (Eq | I31 | Struct | Array | ConcreteStruct(_) | ConcreteArray(_), Any)
+                    | (I31 | Struct | Array | ConcreteStruct(_) | ConcreteArray(_), Eq)
+                    | (ConcreteStruct(_), Struct)
+                    | (ConcreteArray(_), Array)
+            )
     }
 }
 
