@@ -137,6 +137,7 @@ fn fault_in(domain: &Domain, process: u32, trap: Trap) -> Fault {
     let running = Running::of(domain);
     let mut fault = Fault::new(trap);
     if let Some(index) = running.in_tree(process) {
+        fault.domain = Some(running.id());
         fault.process = running.ids.get(index).copied();
         fault.process_name = running.linked.processes[index].path.clone();
     }

@@ -161,7 +161,6 @@ impl Def {
                 FuncDef::Missing(_) => Provider::Missing,
             },
             Def::Instance(instance) => instance.provider,
-            Def::Resource(ty) if ty.is_host() => Provider::Host,
             Def::Module(_) | Def::Component(_) | Def::Resource(_) | Def::Type => Provider::Static,
         }
     }

@@ -124,6 +124,8 @@ impl ComponentHooks for Hooks {
 
     fn faulted(&self, domain: &mut Domain, processes: &[u32], fault: &mut Fault) {
         let running = Running::of_mut(domain);
+        // A fault that came over a boundary happened in the domain behind it.
+        fault.domain = fault.domain.or(Some(running.id()));
         for process in processes {
             if let Some(state) = running.states.get_mut(*process as usize) {
                 *state = match fault.trap {
@@ -197,7 +199,7 @@ impl HostCall for Call<'_> {
 
     fn state(&mut self) -> &mut (dyn Any + Send) {
         let host = self.host;
-        &mut **self.state.get_or_insert_with(|| host.lock().unwrap_or_else(PoisonError::into_inner))
+        &mut ***self.state.get_or_insert_with(|| host.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

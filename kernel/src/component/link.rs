@@ -261,8 +261,12 @@ impl Linker<'_> {
         };
         let provider = def.provider();
         if provider != Provider::Static {
-            let label = match provider {
-                Provider::Process(index) => self.processes[index as usize].path.clone(),
+            let label = match (provider, &def) {
+                (Provider::Process(index), _) => self.processes[index as usize].path.clone(),
+                (_, Def::Func(func)) => match &**func {
+                    FuncDef::Host(host) => host.name.clone(),
+                    _ => offered,
+                },
                 _ => offered,
             };
             self.processes[frame.process as usize].imports.push((name.to_owned(), provider, label));

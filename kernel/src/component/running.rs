@@ -11,7 +11,7 @@ use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use abi::fault::{Fault, Trap};
-use abi::id::ProcessId;
+use abi::id::{DomainId, ProcessId};
 use abi::scope::Handles;
 use abi::state::ProcessState;
 use abi::types::ResourceType;
@@ -116,6 +116,11 @@ impl Running {
     /// The same, to change.
     pub fn of_mut(domain: &mut Domain) -> &mut Running {
         domain.state_mut().expect("a domain with these hooks is made with this state")
+    }
+
+    /// This domain, as faults and consoles name it.
+    pub fn id(&self) -> DomainId {
+        DomainId { index: self.number, generation: 0 }
     }
 
     /// What linking knows of this domain.
