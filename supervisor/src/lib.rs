@@ -2,6 +2,33 @@
 //!
 //! It asks the kernel and never reaches into it: no memory, no machine code, no table is touched from here.
 //!
+//! - [`console`]: the command line, from arguments to exit code; [`args`], [`grant`]: what can be asked for
+//! - [`launch`], [`survey`], [`check`], [`world`]: what `run`, `tree`, `validate` and `wit` do
+//! - [`program`]: from a path to a component; [`preview1`]: a component around a core module;
+//!   [`image_file`]: what `compile` writes
+//! - [`callable`]: exported functions by name; [`nearest`]: the name somebody meant
+//! - [`treeview`], [`treetext`]: the tree of processes as data and as text
+//! - [`complaint`], [`blame`]: what a person reads when something cannot be done, and when a guest faults
 //! - [`wast`]: runs the scripts of WebAssembly's official suites
+//! - [`exit_code`]: exit codes; [`paint`], [`progress`]: what a terminal shows beyond text
 
+pub mod args;
+pub mod blame;
+pub mod callable;
+pub mod check;
+pub mod complaint;
+pub mod console;
+pub mod exit_code;
+pub mod grant;
+pub mod image_file;
+pub mod launch;
+pub mod nearest;
+pub mod paint;
+pub mod preview1;
+pub mod program;
+pub mod progress;
+pub mod survey;
+pub mod treetext;
+pub mod treeview;
 pub mod wast;
+pub mod world;

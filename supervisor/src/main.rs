@@ -1,3 +1,7 @@
 //! The binary `atoll`; everything it does is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    atoll::console::main()
+}

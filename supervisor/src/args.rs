@@ -1,0 +1,155 @@
+//! The command line: what can be asked for, and the help that teaches it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::exit_code;
+use crate::grant::{Dir, Var};
+use crate::paint::When;
+use crate::wast::WastArgs;
+
+/// Runs WebAssembly components as trees of processes.
+#[derive(Debug, Parser)]
+#[command(name = "atoll", version, about, arg_required_else_help = true, after_long_help = after_help())]
+pub struct Args {
+    /// When to colour: on a terminal only, always, or never.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: When,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+fn after_help() -> String {
+    format!(
+        "Examples:\n  \
+         atoll run app.wasm                                 run a command, its streams and exit code are yours\n  \
+         atoll run --dir data::/data:ro app.wasm /data/x    grant a folder, read-only, as /data\n  \
+         atoll run --invoke 'area(circle(2.5))' geo.wasm    call one function, arguments in WAVE\n  \
+         atoll tree app.wasm                                what is inside, and who provides what\n  \
+         atoll compile app.wasm -o app.atoll                compile now, run later without waiting\n\n\
+         FILE is a component as .wasm or .wat text, a WASI preview1 command module, or an image by `atoll compile`.\n\n\
+         Exit codes:\n{}",
+        exit_code::Table
+    )
+}
+
+/// What atoll does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a component: a command, or one exported function.
+    Run(Run),
+    /// Show the tree of processes that a component becomes, without running it.
+    Tree(Tree),
+    /// Print the WIT world of a component.
+    Wit(File),
+    /// Say whether a component is valid, and if not, where.
+    Validate(File),
+    /// Compile a component to an image that starts at once.
+    Compile(Compile),
+    /// Run scripts of WebAssembly's official suites (`.wast`).
+    Wast(WastArgs),
+    /// Print a shell's completion script.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+const RUN_HELP: &str = "Examples:
+  atoll run app.wasm one two                     arguments after FILE are the guest's, options too
+  echo hi | atoll run app.wasm                   streams and exit code are the guest's
+  atoll run --dir . app.wasm                     grant this folder under its own name
+  atoll run --dir data::/d:ro --env K=V app.wasm grant data as /d, read-only; set a variable
+  atoll run --tree app.wasm                      show the tree on standard error, then run
+  atoll run --invoke 'fib(20)' lib.wasm          call a function and print its result
+  atoll run --invoke 'demo:geo/shapes#area(polygon([{x: 0, y: 0}, {x: 4, y: 0}, {x: 0, y: 3}]))' geo.wasm
+  atoll run --invoke 'greet({name: \"Ann\", age: 30, tags: [\"a\"]})' lib.wasm
+
+A guest reaches nothing but what is granted: no folder without --dir, no variable without --env.
+Values are written in WAVE: 1, 2.5, true, 'c', \"text\", [1, 2], (1, \"a\"), {x: 1}, some(1), none, ok(1), err(\"e\"),
+red, circle(2.5), {read, write}.";
+
+/// `atoll run`
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = RUN_HELP, override_usage = "atoll run [OPTIONS] FILE [ARGS]...")]
+pub struct Run {
+    /// Grant a folder: HOST, HOST::GUEST, and `:ro` at the end for read-only. Can be given again.
+    #[arg(long = "dir", value_name = "HOST[::GUEST][:ro]")]
+    pub dirs: Vec<Dir>,
+    /// Set an environment variable. Can be given again.
+    #[arg(long = "env", value_name = "K=V")]
+    pub vars: Vec<Var>,
+    /// Pass on all variables of this process.
+    #[arg(long)]
+    pub inherit_env: bool,
+    /// Call an exported function instead of `run`, and print its result in WAVE.
+    #[arg(long, value_name = "NAME(ARGS)")]
+    pub invoke: Option<String>,
+    /// Show the tree on standard error before anything runs.
+    #[arg(long)]
+    pub tree: bool,
+    /// The file, and the guest's arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_names = ["FILE", "ARGS"])]
+    pub program: Vec<OsString>,
+}
+
+/// `atoll tree`
+#[derive(Debug, clap::Args)]
+pub struct Tree {
+    /// A component, or an image of one.
+    pub file: PathBuf,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A command with a file and nothing else.
+#[derive(Debug, clap::Args)]
+pub struct File {
+    /// A component.
+    pub file: PathBuf,
+}
+
+/// `atoll compile`
+#[derive(Debug, clap::Args)]
+pub struct Compile {
+    /// A component.
+    pub file: PathBuf,
+    /// Where the image goes.
+    #[arg(short, long, value_name = "IMAGE")]
+    pub output: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::{Args, Command};
+
+    #[test]
+    fn the_declaration_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_the_file_is_the_guests() {
+        let line = ["atoll", "run", "--tree", "--env", "K=V", "a.wasm", "--env", "x", "--tree", "--", "-v"];
+        let args = Args::try_parse_from(line).expect("a command line");
+        let Command::Run(run) = args.command else { panic!("not run") };
+        assert!(run.tree);
+        assert_eq!(run.vars.len(), 1);
+        assert_eq!(run.program, ["a.wasm", "--env", "x", "--tree", "--", "-v"]);
+    }
+
+    #[test]
+    fn help_teaches() {
+        let mut command = Args::command();
+        insta::assert_snapshot!(command.render_long_help().to_string());
+        let run = command.find_subcommand_mut("run").expect("there is one");
+        insta::assert_snapshot!(run.render_long_help().to_string());
+    }
+}

@@ -1,0 +1,155 @@
+//! What a person is told when something cannot be done: which file, which item, what was expected, what to do.
+
+use std::fmt;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+
+use crate::exit_code::Exit;
+use crate::paint::Paint;
+
+/// One complaint. It is printed once, by the console, and ends the run with its exit code.
+#[derive(Debug)]
+pub struct Complaint {
+    /// How the run ends.
+    pub exit: Exit,
+    what: String,
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    advice: Vec<String>,
+    place: Option<Place>,
+}
+
+/// A place in a text that somebody wrote.
+#[derive(Debug)]
+struct Place {
+    source: NamedSource<String>,
+    offset: usize,
+    label: String,
+}
+
+/// A cause that is only text.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Reason(String);
+
+impl Complaint {
+    /// A complaint that says what is wrong, naming the file and the item.
+    pub fn new(exit: Exit, what: impl Into<String>) -> Complaint {
+        Complaint { exit, what: what.into(), cause: None, advice: Vec::new(), place: None }
+    }
+
+    /// A file that cannot be run, and why.
+    pub fn refused(what: impl Into<String>) -> Complaint {
+        Complaint::new(Exit::Refused, what)
+    }
+
+    /// Adds what led to it.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Complaint {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Adds what led to it, as text.
+    #[must_use]
+    pub fn reason(self, cause: impl fmt::Display) -> Complaint {
+        self.because(Reason(cause.to_string()))
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn advise(mut self, advice: impl Into<String>) -> Complaint {
+        self.advice.push(advice.into());
+        self
+    }
+
+    /// Points into a text.
+    #[must_use]
+    pub fn at(mut self, name: &str, text: &str, offset: usize, label: impl Into<String>) -> Complaint {
+        let offset = offset.min(text.len());
+        let source = NamedSource::new(name, text.to_string());
+        self.place = Some(Place { source, offset, label: label.into() });
+        self
+    }
+
+    /// As it is printed to standard error.
+    #[must_use]
+    pub fn render(&self, paint: Paint) -> String {
+        let mut theme = if paint.on { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        theme.characters.error = "error:".to_string();
+        let handler = GraphicalReportHandler::new_themed(theme).with_wrap_lines(false).with_links(false);
+        let mut text = String::new();
+        // Rendering writes to a string and fails only if that fails; then the plain text still stands.
+        if handler.render_report(&mut text, self).is_err() {
+            text = format!("error: {self}\n");
+        }
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        let mut text = lines.join("\n");
+        if let Some(rest) = text.strip_prefix("  ") {
+            text = rest.to_string();
+        }
+        text + "\n"
+    }
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Complaint {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl Diagnostic for Complaint {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        (!self.advice.is_empty()).then(|| Box::new(self.advice.join("\n")) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.place.as_ref().map(|place| &place.source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let place = self.place.as_ref()?;
+        let label = LabeledSpan::new(Some(place.label.clone()), place.offset, 1);
+        Some(Box::new(std::iter::once(label)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Complaint;
+    use crate::paint::Paint;
+
+    #[test]
+    fn names_cause_and_advice() {
+        let complaint = Complaint::refused("app.wasm: import `a:b/c` is missing")
+            .reason("expected an instance")
+            .advise("give it\nor do not need it");
+        insta::assert_snapshot!(complaint.render(Paint::PLAIN), @"
+        error: app.wasm: import `a:b/c` is missing
+          ╰─▶ expected an instance
+          help: give it
+                or do not need it
+        ");
+    }
+
+    #[test]
+    fn points_into_a_text() {
+        let text = "(component\n  (core modul)\n)\n";
+        let complaint = Complaint::refused("a.wat: not WebAssembly text").at("a.wat", text, 19, "unexpected");
+        insta::assert_snapshot!(complaint.render(Paint::PLAIN), @"
+        error: a.wat: not WebAssembly text
+           ╭─[a.wat:2:9]
+         1 │ (component
+         2 │   (core modul)
+           ·         ┬
+           ·         ╰── unexpected
+         3 │ )
+           ╰────
+        ");
+    }
+}

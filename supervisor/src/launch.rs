@@ -1,0 +1,259 @@
+//! `atoll run`: loads a file, grants what the person grants, runs it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use abi::state::ProcessState;
+use abi::value::Value;
+use abi::wave;
+use kernel::component::error::{LaunchError, LinkError};
+use kernel::component::executable::Executable;
+use kernel::component::link::LinkOptions;
+use kernel::component::linked::{Export, ExportedFunc, Linked, Provider};
+use kernel::component::tree::Tree;
+use kernel::host::Imports;
+use kernel::jit::engine::Engine;
+use servers::{Preopen, Wasi};
+
+use crate::args::Run;
+use crate::callable::{self, Callable};
+use crate::complaint::Complaint;
+use crate::console::{Paints, Trouble, print, tree_name};
+use crate::exit_code::Exit;
+use crate::program::{Content, Program};
+use crate::progress::Progress;
+use crate::{image_file, survey, treetext};
+
+/// Runs a command, or calls one function.
+///
+/// # Errors
+/// The file cannot be run, or the guest faulted.
+pub fn run(args: &Run, paints: Paints) -> Result<Exit, Trouble> {
+    let (file, guest_args) = args.program.split_first().expect("clap requires FILE");
+    if file.as_encoded_bytes().starts_with(b"-") {
+        let what = format!("unknown option `{}`", file.display());
+        return Err(Complaint::new(Exit::Usage, what)
+            .advise("options go before FILE; see `atoll run --help`")
+            .into());
+    }
+    if args.invoke.is_some() && !guest_args.is_empty() {
+        let complaint =
+            Complaint::new(Exit::Usage, "--invoke takes its arguments in parentheses, not after FILE");
+        return Err(complaint.advise("for example: --invoke 'area(circle(2.5))'").into());
+    }
+    let source = Program::read(Path::new(file))?;
+    let engine = engine()?;
+    let linked = Arc::new(link(&source.path, &executable(&engine, &source)?)?);
+    // What is asked for is looked up before anything runs.
+    let entry = match &args.invoke {
+        Some(call) => Entry::invoked(&source.path, &linked, call)?,
+        None => Entry::command(&source.path, &linked)?,
+    };
+    let wasi = wasi(&source.name, args, guest_args)?;
+    let mut tree = launch(&engine, &source.path, Arc::clone(&linked), wasi)?;
+    if args.tree {
+        eprint!("{}", treetext::render(&survey::view(&source.path, &tree), paints.err));
+    }
+    entry.call(&mut tree)
+}
+
+/// The compiler.
+///
+/// # Errors
+/// It does not know this machine.
+pub fn engine() -> Result<Engine, Complaint> {
+    Engine::new().map_err(|error| Complaint::new(Exit::Failed, "no compiler").because(error))
+}
+
+/// Compiles a file, or takes what was compiled before.
+///
+/// # Errors
+/// It is invalid, unsupported, or a stale image.
+pub fn executable(engine: &Engine, source: &Program) -> Result<Executable, Complaint> {
+    match &source.content {
+        Content::Component(bytes) => {
+            let _progress = Progress::of(&format!("compiling {}", source.name));
+            parse(engine, &source.path, bytes)
+        }
+        Content::Image(bytes) => image_file::load(engine, &source.path, bytes),
+    }
+}
+
+/// Parses and compiles a component.
+///
+/// # Errors
+/// It is invalid or unsupported.
+pub fn parse(engine: &Engine, path: &str, bytes: &[u8]) -> Result<Executable, Complaint> {
+    Executable::parse(engine, bytes).map_err(|error| {
+        Complaint::refused(format!("{path}: cannot be loaded"))
+            .because(error)
+            .advise("offsets are bytes from the beginning of the binary component")
+    })
+}
+
+/// Links an executable to the system servers.
+fn link(path: &str, executable: &Executable) -> Result<Linked, Complaint> {
+    let linked = executable.link(&offers(), &LinkOptions::new(tree_name(path)));
+    linked.map_err(|error| match error {
+        LinkError::Missing { kind, name } => missing(path, executable, kind, &name),
+        error => Complaint::refused(format!("{path}: cannot be linked")).because(error),
+    })
+}
+
+/// What the host offers: WASI.
+#[must_use]
+pub fn offers() -> Imports {
+    let mut imports = Imports::default();
+    servers::register(&mut imports);
+    imports
+}
+
+/// A complaint that names every import that nobody offers, not only the first.
+fn missing(path: &str, executable: &Executable, kind: &str, first: &str) -> Complaint {
+    let lenient = LinkOptions { missing_is_fault: true, ..LinkOptions::new(tree_name(path)) };
+    let mut names = Vec::new();
+    if let Ok(linked) = executable.link(&offers(), &lenient) {
+        let imports = linked.processes().iter().take(1).flat_map(|root| root.imports.clone());
+        let unmet = imports.filter(|(_, provider, _)| *provider == Provider::Missing);
+        names.extend(unmet.map(|(name, _, _)| format!("`{name}`")));
+    }
+    let first = format!("{kind} `{first}`");
+    let what = match names.len() {
+        0 | 1 => format!("{path}: nobody provides the import {first}"),
+        count => format!("{path}: nobody provides {count} of its imports: {}", names.join(", ")),
+    };
+    Complaint::refused(what)
+        .advise(format!("`atoll tree {path}` shows every import and who provides it"))
+        .advise(
+            "the system serves WASI 0.2 (`wasi:…@0.2.x`); anything else must be composed into the component",
+        )
+}
+
+/// What the guest may see and reach.
+fn wasi(name: &str, args: &Run, guest_args: &[std::ffi::OsString]) -> Result<Wasi, Complaint> {
+    let mut builder = Wasi::builder().inherit_stdio().args([name]);
+    builder = builder.args(guest_args.iter().map(|arg| arg.to_string_lossy().into_owned()));
+    if args.inherit_env {
+        for (key, value) in std::env::vars_os() {
+            builder = builder.env(key.to_string_lossy(), value.to_string_lossy());
+        }
+    }
+    for var in &args.vars {
+        builder = builder.env(&var.key, &var.value);
+    }
+    for dir in &args.dirs {
+        let preopen = Preopen { host: dir.host.clone(), guest: dir.guest.clone(), read_only: dir.read_only };
+        builder = builder.preopen(preopen);
+    }
+    builder.build().map_err(|error| {
+        Complaint::new(Exit::Failed, "a grant cannot be given")
+            .because(error)
+            .advise("--dir names a folder that exists")
+    })
+}
+
+/// Brings a tree up.
+///
+/// # Errors
+/// It does not fit, or a start function trapped.
+pub fn launch(engine: &Engine, path: &str, linked: Arc<Linked>, wasi: Wasi) -> Result<Tree, Trouble> {
+    Tree::launch(engine, linked, Box::new(wasi)).map_err(|error| match error {
+        // A tree that does not come up has no processes left.
+        LaunchError::Fault(fault) => Trouble::Fault { fault, ended: Vec::new() },
+        LaunchError::Resource(reason) => {
+            Complaint::refused(format!("{path}: cannot be launched")).reason(reason).into()
+        }
+    })
+}
+
+/// Every function that a linked component exports.
+#[must_use]
+pub fn callables(linked: &Linked) -> Vec<Callable> {
+    let mut found = Vec::new();
+    for (name, export) in linked.exports() {
+        match export {
+            Export::Func(func) => {
+                found.push(Callable { interface: None, name: name.to_string(), ty: Arc::clone(&func.ty) });
+            }
+            Export::Instance(exports) => found.extend(exports.iter().filter_map(|(inner, export)| {
+                let Export::Func(func) = export else { return None };
+                let ty = Arc::clone(&func.ty);
+                Some(Callable { interface: Some(name.to_string()), name: inner.to_string(), ty })
+            })),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// What is called, and with what.
+enum Entry {
+    Command(ExportedFunc),
+    Invoked(ExportedFunc, Vec<Value>),
+}
+
+impl Entry {
+    /// `wasi:cli/run`.
+    fn command(path: &str, linked: &Linked) -> Result<Entry, Complaint> {
+        let run = linked.exports().iter().find_map(|(name, export)| match export {
+            Export::Instance(exports) if name.starts_with("wasi:cli/run@0.2.") => exports.get("run"),
+            _ => None,
+        });
+        match run {
+            Some(Export::Func(func)) => Ok(Entry::Command(func.clone())),
+            _ => Err(Complaint::refused(format!(
+                "{path}: no command: it does not export `wasi:cli/run@0.2.x`"
+            ))
+            .reason(callable::list(&callables(linked)))
+            .advise("call one of its functions with --invoke 'NAME(ARGUMENTS)'")),
+        }
+    }
+
+    /// A function by its name, with arguments in WAVE.
+    fn invoked(path: &str, linked: &Linked, call: &str) -> Result<Entry, Complaint> {
+        let callables = callables(linked);
+        let (name, args) = match wave::split_call(call) {
+            Ok((name, args)) => (name, args),
+            // A bare name calls a function without arguments.
+            Err(_) => (call.trim(), "()"),
+        };
+        let callable = callable::find(path, &callables, name)?;
+        let args = wave::parse_args(&callable.ty, args).map_err(|error| {
+            Complaint::new(Exit::Usage, format!("--invoke: arguments of `{}`", callable.full_name()))
+                .because(error)
+                .advise("values are written in WAVE; `atoll run --help` has examples")
+        })?;
+        let instance = callable.interface.as_deref().and_then(|name| linked.exports().get(name));
+        let export = match instance {
+            Some(Export::Instance(exports)) => exports.get(&*callable.name),
+            _ => linked.exports().get(&*callable.name),
+        };
+        let Some(Export::Func(func)) = export else { unreachable!("callables come from the same exports") };
+        Ok(Entry::Invoked(func.clone(), args))
+    }
+
+    fn call(self, tree: &mut Tree) -> Result<Exit, Trouble> {
+        let (func, args) = match &self {
+            Entry::Command(func) => (func, &[][..]),
+            Entry::Invoked(func, args) => (func, args.as_slice()),
+        };
+        let result = match tree.call(func, args) {
+            Ok(result) => result,
+            Err(fault) => return Err(Trouble::Fault { fault: Box::new(fault), ended: ended(tree) }),
+        };
+        match (&self, result) {
+            (Entry::Command(_), Some(Value::Result(Err(_)))) => Ok(Exit::Guest(1)),
+            (Entry::Invoked(func, _), Some(value)) => {
+                let ty = func.ty.result.as_ref().expect("a function with a result has its type");
+                print(&(wave::print(ty, &value) + "\n"))
+            }
+            _ => Ok(Exit::Success),
+        }
+    }
+}
+
+/// The paths of the processes that have faulted.
+fn ended(tree: &Tree) -> Vec<String> {
+    let processes = tree.processes().into_iter().filter(|process| process.state == ProcessState::Faulted);
+    processes.map(|process| process.info.path.clone()).collect()
+}
