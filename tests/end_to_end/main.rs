@@ -1,0 +1,17 @@
+//! The binary `atoll` as a person uses it: a command line in, text and an exit code out.
+//!
+//! Whatever a test feeds it, it must neither hang, nor panic, nor die of a signal: [`shell`] checks that of every run.
+//!
+//! - [`shell`]: running the binary, with a time limit
+//! - [`usage`]: command lines, help, wrong files and what is said of them
+//! - [`examples`]: every file of `examples/`
+//! - [`guests`]: components that real toolchains made, committed under `tests/guests`
+//! - [`mischief`]: damaged files, and guests that do what they must not
+//! - [`foreign`]: more real components, from a folder that `SHARED` names; skipped where there is none
+
+mod examples;
+mod foreign;
+mod guests;
+mod mischief;
+mod shell;
+mod usage;

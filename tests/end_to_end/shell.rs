@@ -1,0 +1,152 @@
+//! Running the binary, with a time limit.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Long enough for a loaded machine, short enough to notice a hang.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A command line of `atoll` to be.
+pub struct Atoll {
+    command: Command,
+    stdin: Vec<u8>,
+    patience: Duration,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// `atoll` with these arguments; its environment is empty but for what the loader needs.
+pub fn atoll<A: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = A>) -> Atoll {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_atoll"));
+    command.args(args).env_clear();
+    Atoll { command, stdin: Vec::new(), patience: PATIENCE }
+}
+
+impl Atoll {
+    pub fn stdin(mut self, text: &str) -> Atoll {
+        self.stdin = text.as_bytes().to_vec();
+        self
+    }
+
+    pub fn env(mut self, key: &str, value: &str) -> Atoll {
+        self.command.env(key, value);
+        self
+    }
+
+    pub fn within(mut self, patience: Duration) -> Atoll {
+        self.patience = patience;
+        self
+    }
+
+    /// Runs it to its end.
+    pub fn run(mut self) -> Outcome {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().expect("the binary can be started");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        let input = std::mem::take(&mut self.stdin);
+        // A guest that does not read its input closes the pipe early.
+        let feed = thread::spawn(move || stdin.write_all(&input).ok());
+        let stdout = drain(child.stdout.take().expect("it is piped"));
+        let stderr = drain(child.stderr.take().expect("it is piped"));
+        let start = Instant::now();
+        let status = loop {
+            match child.try_wait().expect("a child can be waited for") {
+                Some(status) => break status,
+                None if start.elapsed() > self.patience => {
+                    child.kill().expect("a child can be killed");
+                    panic!("{:?} hangs: no end after {:?}", self.command, self.patience);
+                }
+                None => thread::sleep(Duration::from_millis(2)),
+            }
+        };
+        feed.join().expect("feeding does not panic");
+        let text = |thread: thread::JoinHandle<Vec<u8>>| {
+            String::from_utf8_lossy(&thread.join().expect("reading does not panic")).into_owned()
+        };
+        let (stdout, stderr) = (text(stdout), text(stderr));
+        let Some(code) = status.code() else { panic!("{:?}: {status}\n{stderr}", self.command) };
+        // 101 is how Rust programs end that panic; a guest cannot choose it.
+        assert_ne!(code, 101, "{:?} panicked:\n{stderr}", self.command);
+        Outcome { code, stdout, stderr }
+    }
+}
+
+fn drain(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).expect("a pipe can be read");
+        bytes
+    })
+}
+
+impl Outcome {
+    /// Fails unless it ended with this code.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Outcome {
+        assert_eq!(self.code, code, "stdout:\n{}stderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Fails unless standard output is exactly this.
+    #[track_caller]
+    pub fn prints(self, stdout: &str) -> Outcome {
+        assert_eq!(self.stdout, stdout, "stderr:\n{}", self.stderr);
+        self
+    }
+
+    /// Fails unless standard error has all of these in it.
+    #[track_caller]
+    pub fn says(self, parts: &[&str]) -> Outcome {
+        for part in parts {
+            assert!(self.stderr.contains(part), "`{part}` is not in stderr:\n{}", self.stderr);
+        }
+        self
+    }
+}
+
+/// The workspace's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the workspace").to_path_buf()
+}
+
+/// A committed guest.
+pub fn guest(name: &str) -> String {
+    root().join("tests/guests").join(name).display().to_string()
+}
+
+/// A folder that is gone after the test.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    pub fn new(name: &str) -> Scratch {
+        let folder = std::env::temp_dir().join(format!("atoll-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("the temporary folder can be written to");
+        Scratch(folder)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes a file and gives its path.
+    pub fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, bytes).expect("the temporary folder can be written to");
+        path.display().to_string()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
