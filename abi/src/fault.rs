@@ -130,7 +130,7 @@ pub enum Trap {
         memory: u64,
     },
     /// `realloc` returned a misaligned pointer.
-    #[error("realloc return: result not aligned: {pointer:#x} must be aligned to {align}")]
+    #[error("realloc return: result not aligned: unaligned pointer {pointer:#x} must be aligned to {align}")]
     ReallocUnaligned {
         /// What it returned.
         pointer: u64,

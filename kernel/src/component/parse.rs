@@ -134,6 +134,8 @@ struct Open {
     name: Option<Box<str>>,
     items: Vec<Item>,
     counts: Counts,
+    /// The types of its type sections: their index and where they stand.
+    defined: Vec<(u32, u64)>,
     instance_names: Vec<(u32, Box<str>)>,
     component_names: Vec<(u32, Box<str>)>,
 }
@@ -182,7 +184,7 @@ pub fn parse(bytes: &[u8], features: WasmFeatures) -> Result<Parsed<'_>, Compone
             Payload::End(_) => {
                 let done = open.pop().ok_or(ComponentError::NotAComponent)?;
                 let ValidPayload::End(types) = valid else { return Err(ComponentError::NotAComponent) };
-                validate::sizes(&types, done.counts.types)?;
+                validate::sizes(&types, &done.defined)?;
                 let component = done.close(types);
                 match open.last_mut() {
                     None => return Ok(Parsed { root: component, modules }),
@@ -208,6 +210,7 @@ impl Open {
             name: None,
             items: Vec::new(),
             counts: Counts::default(),
+            defined: Vec::new(),
             instance_names: Vec::new(),
             component_names: Vec::new(),
         }
@@ -243,10 +246,12 @@ impl Open {
                 }
             }
             Payload::ComponentTypeSection(section) => {
-                for ty in section {
-                    let index = self.counts.add(Sort::Type);
-                    if let (ComponentType::Resource { dtor, .. }, EntityIndex::Type(ty)) = (ty?, index) {
-                        self.items.push(Item::Resource { ty, dtor });
+                for ty in section.into_iter_with_offsets() {
+                    let (offset, ty) = ty?;
+                    let EntityIndex::Type(index) = self.counts.add(Sort::Type) else { continue };
+                    self.defined.push((index, offset));
+                    if let ComponentType::Resource { dtor, .. } = ty {
+                        self.items.push(Item::Resource { ty: index, dtor });
                     }
                 }
             }

@@ -223,7 +223,7 @@ impl AdapterSpec {
             AdapterSpec::ResourceRep { process, ty } => emit.resource_rep(*process, *ty, params[0]),
             AdapterSpec::ResourceDrop { process, ty } => emit.resource_drop(*process, *ty, params[0]),
             AdapterSpec::Refuse { reason: Refusal::Reentrance, .. } => emit.reenter(),
-            AdapterSpec::Refuse { reason: Refusal::Message(_), .. } => emit.refuse(number),
+            AdapterSpec::Refuse { reason: Refusal::Message(_), process, .. } => emit.refuse(*process, number),
         }
     }
 

@@ -68,7 +68,8 @@ impl Emit<'_> {
     }
 
     /// A call that is refused with the trap that the kernel has for this adapter.
-    pub fn refuse(&mut self, number: u32) {
+    pub fn refuse(&mut self, process: u32, number: u32) {
+        self.need_flag(process, flags::MAY_LEAVE, trapcode::CANNOT_LEAVE);
         let number = self.int(types::I32, number.cast_signed());
         self.builtin(Builtin::refuse, &[number]);
         self.builder.ins().trap(trapcode::PENDING);
