@@ -28,7 +28,11 @@ pub(super) fn value(constant: &WastVal, ty: &ValType) -> Result<Value, String> {
         (W::List(items), ValType::Map(entry)) => Value::Map(map(items, entry)?),
         (W::Record(fields), ValType::Record(types)) if fields.len() == types.len() => {
             let one = |((name, field), ty): (&(&str, WastVal), &abi::types::Field)| {
-                if **name == *ty.name { value(field, &ty.ty) } else { Err(mismatch(constant, "another record")) }
+                if **name == *ty.name {
+                    value(field, &ty.ty)
+                } else {
+                    Err(mismatch(constant, "another record"))
+                }
             };
             Value::Record(fields.iter().zip(types.iter()).map(one).collect::<Result<_, _>>()?)
         }
@@ -67,7 +71,9 @@ fn list(items: &[WastVal], element: &ValType) -> Result<Vec<Value>, String> {
 
 fn map(items: &[WastVal], entry: &(ValType, ValType)) -> Result<Vec<(Value, Value)>, String> {
     let pair = |item: &WastVal| match item {
-        WastVal::Tuple(pair) if pair.len() == 2 => Ok((value(&pair[0], &entry.0)?, value(&pair[1], &entry.1)?)),
+        WastVal::Tuple(pair) if pair.len() == 2 => {
+            Ok((value(&pair[0], &entry.0)?, value(&pair[1], &entry.1)?))
+        }
         other => Err(mismatch(other, "an entry of a map")),
     };
     items.iter().map(pair).collect()
@@ -115,7 +121,9 @@ pub(super) fn same(a: &Value, b: &Value) -> bool {
         }
         (Value::Variant(a, x), Value::Variant(b, y)) => a == b && payload(x, y),
         (Value::Option(a), Value::Option(b)) => payload(a, b),
-        (Value::Result(Ok(a)), Value::Result(Ok(b))) | (Value::Result(Err(a)), Value::Result(Err(b))) => payload(a, b),
+        (Value::Result(Ok(a)), Value::Result(Ok(b))) | (Value::Result(Err(a)), Value::Result(Err(b))) => {
+            payload(a, b)
+        }
         (a, b) => a == b,
     }
 }

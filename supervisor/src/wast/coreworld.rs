@@ -60,6 +60,10 @@ impl CoreWorld {
         Ok(CoreWorld { engine, domain, spectest: shelf, registered: HashMap::new() })
     }
 
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Validates and compiles.
     pub(super) fn load(&self, bytes: &[u8]) -> Result<Arc<Library>, Refusal> {
         self.engine.library(bytes).map_err(|error| match error {

@@ -100,9 +100,16 @@ fn resources(host: &mut Imports) {
 fn slow(host: &mut Imports) {
     let never = |_: &[Value]| Err(Trap::Unsupported("a call that never returns"));
     put(host, "never-return", asynchronous(func(&[], None)), never);
-    put(host, "[method]resource1.never-return", asynchronous(func(&[ValType::Borrow(RESOURCE_1)], None)), never);
+    put(
+        host,
+        "[method]resource1.never-return",
+        asynchronous(func(&[ValType::Borrow(RESOURCE_1)], None)),
+        never,
+    );
     put(host, "return-two-slowly", asynchronous(func(&[], Some(ValType::S32))), |_| Ok(Some(Value::S32(2))));
-    put(host, "echo-slowly", asynchronous(func(&[ValType::U32], Some(ValType::U32))), |args| Ok(args.first().cloned()));
+    put(host, "echo-slowly", asynchronous(func(&[ValType::U32], Some(ValType::U32))), |args| {
+        Ok(args.first().cloned())
+    });
 }
 
 fn put<F>(imports: &mut Imports, name: &str, ty: FuncType, serve: F)

@@ -4,13 +4,15 @@
 //! script has a domain of its own, all its core instances share one.
 //!
 //! - [`script`]: the directives; [`coreworld`]: core instances; [`treeworld`]: component instances
-//! - [`corevalue`], [`pattern`]: core values, and what is expected of them
-//! - [`spectest`]: what scripts may import
+//! - [`corevalue`], [`pattern`]: core values, and what is expected of them; [`constant`]: component values
+//! - [`spectest`], [`hostshelf`]: what core modules and components of scripts may import
 //! - [`proposals`]: which proposals validation admits; [`wording`]: when an error's text is the expected one
 //! - [`tally`]: what came of it
 
+mod constant;
 mod corevalue;
 mod coreworld;
+mod hostshelf;
 mod pattern;
 mod proposals;
 mod script;
@@ -197,6 +199,40 @@ mod tests {
         assert_eq!(lines, (4..=18).collect::<Vec<_>>());
         assert_eq!(tally.failures[0].expected, "(i32.const 3)");
         assert_eq!(tally.failures[0].got, "(i32.const 2)");
+    }
+
+    #[test]
+    fn components_have_instances_of_their_own() {
+        let script = r#"
+            (component definition $C
+                (import "host" (instance $host
+                    (export "return-three" (func (result u32))) (export "return-hi" (func (result string)))))
+                (core func $three (canon lower (func $host "return-three")))
+                (core module $M
+                    (import "" "three" (func $three (result i32)))
+                    (global $calls (mut i32) (i32.const 0))
+                    (func (export "count") (result i32)
+                        (global.set $calls (i32.add (global.get $calls) (call $three))) (global.get $calls))
+                    (func (export "trap") (result i32) unreachable))
+                (core instance $m (instantiate $M (with "" (instance (export "three" (func $three))))))
+                (func (export "count") (result u32) (canon lift (core func $m "count")))
+                (func (export "trap") (result u32) (canon lift (core func $m "trap"))))
+            (component instance $a $C)
+            (assert_return (invoke "count") (u32.const 3))
+            (component instance $b $C)
+            (assert_return (invoke "count") (u32.const 3))
+            (assert_return (invoke "count") (u32.const 7))
+            (assert_return (invoke "count") (u32.const 9))
+            (assert_trap (invoke "trap") "unreachable")
+            (assert_trap (invoke "count") "cannot enter component instance")
+            (assert_return (invoke $a "count") (u32.const 6))
+            (assert_invalid (component (import "a" (func)) (import "a" (func))) "conflicts with previous name")
+            (assert_invalid (component (import "a" (func)) (import "a" (func))) "another text")
+            (assert_unlinkable (component (import "nobody" (func))) "nobody")"#;
+        let tally = tally(script);
+        assert_eq!(tally.actions, Counts { passed: 3, failed: 0, skipped: 0 }, "{tally:#?}");
+        assert_eq!(tally.assertions, Counts { passed: 8, failed: 2, skipped: 0 }, "{tally:#?}");
+        assert_eq!((&*tally.failures[0].expected, &*tally.failures[0].got), ("U32(7)", "6"));
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use abi::fault::{Fault, Trap};
+use kernel::component::executable::Executable;
+use kernel::instance::InstanceIndex;
 use kernel::jit::library::Library;
+use wast::component::WastVal;
 use wast::lexer::Lexer;
 use wast::parser::{self, ParseBuffer};
 use wast::{QuoteWat, Wast, WastArg, WastDirective, WastExecute, WastInvoke, WastRet, Wat};
@@ -12,7 +15,8 @@ use wast::{QuoteWat, Wast, WastArg, WastDirective, WastExecute, WastInvoke, Wast
 use super::corevalue::CoreValue;
 use super::coreworld::{CoreWorld, LoadError, Refusal};
 use super::tally::{Tally, Verdict};
-use super::{Options, pattern, treeworld, wording};
+use super::treeworld::{Answer, Running, TreeWorld};
+use super::{Options, constant, pattern, wording};
 
 /// Runs the script `text`, whose file is `name`.
 pub(super) fn run(name: &str, text: &str, options: &Options) -> Tally {
@@ -58,6 +62,7 @@ fn mismatch<T>(expected: impl Into<String>, got: impl Into<String>) -> Step<T> {
 #[derive(Clone)]
 enum Definition {
     Core(Arc<Library>),
+    Component(Arc<Executable>),
     /// It did not load; that is counted already.
     Broken,
 }
@@ -65,13 +70,15 @@ enum Definition {
 /// An instance that actions can be about.
 #[derive(Clone, Copy)]
 enum Target {
-    Core(kernel::instance::InstanceIndex),
+    Core(InstanceIndex),
+    Component(Running),
     Broken,
 }
 
 /// How an action ended.
 enum Outcome {
     Values(Vec<CoreValue>),
+    Answer(Answer),
     Instance,
     Fault(Fault),
 }
@@ -79,6 +86,7 @@ enum Outcome {
 struct Script<'a> {
     text: &'a str,
     core: CoreWorld,
+    trees: TreeWorld,
     definitions: HashMap<Option<&'a str>, Definition>,
     instances: HashMap<&'a str, Target>,
     current: Option<Target>,
@@ -87,8 +95,9 @@ struct Script<'a> {
 impl<'a> Script<'a> {
     fn new(text: &'a str, options: &Options) -> Result<Script<'a>, String> {
         let core = CoreWorld::new(options.features)?;
+        let trees = TreeWorld::new(core.engine(), options.features);
         let (definitions, instances) = (HashMap::new(), HashMap::new());
-        Ok(Script { text, core, definitions, instances, current: None })
+        Ok(Script { text, core, trees, definitions, instances, current: None })
     }
 
     fn directives(&mut self, directives: Vec<WastDirective<'a>>, tally: &mut Tally) {
@@ -120,6 +129,9 @@ impl<'a> Script<'a> {
                 Target::Core(instance) => {
                     self.core.register(name, instance);
                     Ok(())
+                }
+                Target::Component(_) => {
+                    mismatch("a core instance", "a component instance: only core ones register")
                 }
                 Target::Broken => Err(Stop::Skip),
             },
@@ -183,7 +195,7 @@ impl<'a> Script<'a> {
 
         // The layer field of the preamble tells components from modules; what is neither is the core loader's to refuse.
         if bytes.get(4..8) == Some(&[0x0d, 0, 1, 0]) {
-            match treeworld::load(&bytes)? {}
+            self.trees.load(&bytes).map(|executable| Definition::Component(Arc::new(executable)))
         } else {
             self.core.load(&bytes).map(Definition::Core)
         }
@@ -199,8 +211,10 @@ impl<'a> Script<'a> {
         self.current = Some(target);
         if let Some(name) = name {
             self.instances.insert(name, target);
-            if let Target::Core(instance) = target {
-                self.core.register(name, instance);
+            match target {
+                Target::Core(instance) => self.core.register(name, instance),
+                Target::Component(running) => self.trees.register(name, running),
+                Target::Broken => {}
             }
         }
         Ok(())
@@ -209,6 +223,7 @@ impl<'a> Script<'a> {
     fn instantiate(&mut self, definition: &Definition) -> Step<Result<Target, LoadError>> {
         match definition {
             Definition::Core(library) => Ok(self.core.instantiate(library).map(Target::Core)),
+            Definition::Component(executable) => Ok(self.trees.launch(executable).map(Target::Component)),
             Definition::Broken => Err(Stop::Skip),
         }
     }
@@ -232,6 +247,7 @@ impl<'a> Script<'a> {
                     Ok(value) => Ok(Outcome::Values(vec![value])),
                     Err(got) => mismatch("a global", got),
                 },
+                Target::Component(_) => mismatch("a global", "a component exports none"),
                 Target::Broken => Err(Stop::Skip),
             },
             WastExecute::Wat(wat) => {
@@ -255,6 +271,14 @@ impl<'a> Script<'a> {
                     Err(got) => mismatch(format!("a function `{}`", invoke.name), got),
                 }
             }
+            Target::Component(running) => {
+                let args = component_args(&invoke.args)?;
+                match self.trees.invoke(running, invoke.name, &args) {
+                    Ok(Ok(answer)) => Ok(Outcome::Answer(answer)),
+                    Ok(Err(fault)) => Ok(Outcome::Fault(fault)),
+                    Err(got) => mismatch(format!("a function `{}`", invoke.name), got),
+                }
+            }
             Target::Broken => Err(Stop::Skip),
         }
     }
@@ -272,6 +296,17 @@ impl<'a> Script<'a> {
                     return Ok(());
                 }
                 mismatch(expected_results(results), values_told(&values))
+            }
+            Outcome::Answer(answer) => {
+                let expected = component_args(results)?;
+                let fits = match (&*expected, &answer.0) {
+                    ([], None) => true,
+                    ([expected], Some((ty, value))) => {
+                        constant::value(expected, ty).is_ok_and(|expected| constant::same(&expected, value))
+                    }
+                    _ => false,
+                };
+                if fits { Ok(()) } else { mismatch(expected_results(results), answer.to_string()) }
             }
         }
     }
@@ -319,10 +354,36 @@ fn core_args(args: &[WastArg<'_>]) -> Step<Vec<CoreValue>> {
     args.iter().map(one).collect()
 }
 
+/// What can be a component value: an argument or an expected result.
+trait Constant<'a> {
+    fn constant(&self) -> Option<&WastVal<'a>>;
+}
+
+impl<'a> Constant<'a> for WastArg<'a> {
+    fn constant(&self) -> Option<&WastVal<'a>> {
+        if let WastArg::Component(value) = self { Some(value) } else { None }
+    }
+}
+
+impl<'a> Constant<'a> for WastRet<'a> {
+    fn constant(&self) -> Option<&WastVal<'a>> {
+        if let WastRet::Component(value) = self { Some(value) } else { None }
+    }
+}
+
+fn component_args<'s, 'a>(args: &'s [impl Constant<'a>]) -> Step<Vec<&'s WastVal<'a>>> {
+    let one = |arg: &'s _| Constant::constant(arg);
+    match args.iter().map(one).collect() {
+        Some(values) => Ok(values),
+        None => mismatch("component values", "a core value"),
+    }
+}
+
 impl Outcome {
     fn told(&self) -> String {
         match self {
             Outcome::Values(values) => values_told(values),
+            Outcome::Answer(answer) => answer.to_string(),
             Outcome::Instance => "an instance".to_owned(),
             Outcome::Fault(fault) => told(fault),
         }
