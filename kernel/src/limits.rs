@@ -48,7 +48,7 @@ pub const ADAPTER_INLINE_NODES: u32 = 32;
 pub const ADAPTER_UNROLLED_ELEMENTS: u32 = 4;
 /// Values that the calls, blocks and branches of one function carry together: each byte of a function can
 /// stand for a thousand of them.
-pub const MAX_CARRIED_VALUES: usize = 1 << 24;
+pub const MAX_CARRIED_VALUES: usize = 1 << 22;
 /// Locals times blocks of one function: what building its data flow can cost at worst.
 pub const MAX_LOCALS_TIMES_BLOCKS: usize = 1 << 28;
 /// Processes of one tree.
