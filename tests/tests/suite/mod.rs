@@ -15,9 +15,10 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use supervisor::wast::{self, Options, Tally};
+use supervisor::wast::{self, Options, Tally, WastArgs};
 
 /// A group of scripts.
+#[derive(Clone)]
 pub struct Suite {
     /// Its name in the table and in the tests' names.
     pub name: &'static str,
@@ -51,6 +52,11 @@ pub fn main(section: &'static str, suites: &[Suite], exceptions: &'static [Excep
     let args = Arguments::from_args();
     let cases: Arc<[Arc<Case>]> = suites.iter().flat_map(|suite| cases(suite, exceptions)).collect();
     let mut trials: Vec<Trial> = cases.iter().map(trial).collect();
+    for suite in suites {
+        let (suite, cases) = (suite.clone(), Arc::clone(&cases));
+        let name = format!("{}: atoll wast counts the same", suite.name);
+        trials.push(Trial::test(name, move || suite.as_a_person_runs_it(&cases)));
+    }
     let known = Arc::clone(&cases);
     trials.push(Trial::test(format!("{section} exceptions name files"), move || unknown(&known, exceptions)));
     let all = Arc::clone(&cases);
@@ -85,6 +91,23 @@ fn unknown(cases: &[Arc<Case>], exceptions: &'static [Exception]) -> Result<(), 
         }
     }
     Ok(())
+}
+
+impl Suite {
+    /// Runs the folder as `atoll wast --json` does, and compares what it prints with what came of each file.
+    fn as_a_person_runs_it(&self, cases: &[Arc<Case>]) -> Result<(), Failed> {
+        let features = Some(self.features.to_owned());
+        let args = WastArgs { features, json: true, files: vec![self.folder.clone()] };
+        let mut printed = Vec::new();
+        wast::run(&args, &mut printed)?;
+        let printed: serde_json::Value = serde_json::from_slice(&printed)?;
+        let ours: Vec<&Tally> =
+            cases.iter().filter(|case| case.suite == self.name).map(|case| case.tally()).collect();
+        if printed == serde_json::to_value(&ours)? {
+            return Ok(());
+        }
+        Err("`atoll wast` on the folder and the files' tests differ".into())
+    }
 }
 
 impl Exception {
