@@ -1,1 +1,1 @@
-//! TODO
+//! Fuzz targets: two implementations of one thing, held against each other. Targets are in `fuzz_targets`.

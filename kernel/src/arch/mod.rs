@@ -8,7 +8,7 @@
 pub mod x86_64;
 
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{Entry, FindHandler, Interrupted, Landing, Resume, enter, kept_registers, throw};
+pub use x86_64::{Entry, FindHandler, Interrupted, Landing, Resume, X86, enter, kept_registers, throw};
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 compile_error!("atoll runs on Linux on x86-64; another platform needs its own file in kernel/src/arch");

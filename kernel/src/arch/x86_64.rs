@@ -18,6 +18,9 @@
 use std::arch::{asm, naked_asm};
 use std::mem::offset_of;
 
+/// That this is that processor: relaxed SIMD may take what its instructions do.
+pub const X86: bool = true;
+
 /// An entry trampoline: loads the parameters of `code` from the slots at `values`, calls it with `ctx` first,
 /// and stores its results to the slots.
 pub type Entry = unsafe extern "C" fn(ctx: *mut u8, code: *const u8, values: *mut u128);

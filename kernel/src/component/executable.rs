@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wasmparser::WasmFeatures;
 
 use super::error::{ComponentError, ImageLoadError, LaunchError, LinkError};
-use super::image;
+use super::packed;
 use super::link::{self, LinkOptions};
 use super::linked::Linked;
 use super::parse::{self, Component};
@@ -67,13 +67,13 @@ impl Executable {
     /// # Errors
     /// The bytes are no image, are damaged, or were written by another version or for another processor.
     pub fn from_image(engine: &Engine, image: &[u8]) -> Result<Executable, ImageLoadError> {
-        image::read(engine, image)
+        packed::read(engine, image)
     }
 
     /// The executable with its machine code, as bytes.
     #[must_use]
     pub fn to_image(&self) -> Vec<u8> {
-        image::write(&self.engine, &self.bytes, &self.libraries)
+        packed::write(&self.engine, &self.bytes, &self.libraries)
     }
 
     /// Links the component to what the host offers.

@@ -203,14 +203,8 @@ impl Linker<'_> {
                 self.nested(frame, *component, args, *instance, depth)?;
             }
             Item::Bundle { exports: parts, instance } => {
-                let def = bundle(frame, parts)?;
-                push(
-                    frame,
-                    Sort::Instance,
-                    Def::Instance(Rc::new(def)),
-                    "",
-                    EntityIndex::Instance(*instance),
-                )?;
+                let def = Def::Instance(Rc::new(bundle(frame, parts)?));
+                push(frame, Sort::Instance, def, "", EntityIndex::Instance(*instance))?;
             }
             Item::CoreAlias { instance, kind, name } => {
                 let mut spaces = frame.spaces.borrow_mut();

@@ -3,7 +3,7 @@
 //! Nothing here knows the canonical ABI but by name.
 //!
 //! - [`parse`]: bytes → definitions, validated; [`validate`]: the rules that wasmparser leaves to us
-//! - [`executable`]: definitions and compiled libraries; [`image`]: the same as bytes
+//! - [`executable`]: definitions and compiled libraries; [`packed`]: the same as bytes
 //! - [`link`]: definitions → a linear program ([`linked`]), as [`options`] say; [`edge`]: lifting and lowering;
 //!   [`draft`]: a domain meanwhile; [`def`], [`spaces`]: what an index means meanwhile
 //! - [`offer`]: what the host gives; [`name`]: by which name; [`resolve`]: types
@@ -13,7 +13,7 @@
 
 pub mod error;
 pub mod executable;
-pub mod image;
+pub mod packed;
 pub mod link;
 pub mod linked;
 pub mod name;

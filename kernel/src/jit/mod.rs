@@ -7,9 +7,11 @@
 //! - [`translate`]: operators → CLIF
 //! - [`body`]: a compiled function, [`image`]: many of them placed
 //! - [`fuse`]: adapters between processes
-//! - [`engine`]: settings, signatures, caches; [`compile`]: all functions of a module; [`library`]: the result
+//! - [`engine`]: settings, signatures, caches; [`compile`]: all functions of a module; [`library`]: the result;
+//!   [`compile_error`]: why there is none
 //! - [`precompiled`]: a library as bytes
-//! - `trampoline`: between the host's calling convention and the guests'
+//! - `trampoline`: between the host's calling convention and the guests'; `routine`: what compiled code calls for
+//!   operators without an instruction
 
 pub mod body;
 pub mod builtin;

@@ -93,10 +93,18 @@ fn functions(source: &Source) -> Vec<(String, usize, usize)> {
             continue;
         }
         if let Some(last) = body_end(source, index, at) {
-            found.push((name, index + 1, last - index + 1));
+            // The text of a guest inside a literal is data.
+            let data = (index..=last).filter(|line| is_data(source, *line)).count();
+            found.push((name, index + 1, last - index + 1 - data));
         }
     }
     found
+}
+
+/// Whether a line is nothing but the inside of a literal.
+fn is_data(source: &Source, line: usize) -> bool {
+    let written = source.lines[line].trim();
+    source.code[line].trim().is_empty() && !written.is_empty() && !written.starts_with("//")
 }
 
 /// The index of the line that closes the body of the function at this place; none for a declaration.

@@ -10,7 +10,7 @@ use wasmparser::{MemArg, Operator};
 
 use super::super::trapcode;
 use super::super::valtype::MemoryType;
-use super::state::FuncTranslator;
+use super::translator::FuncTranslator;
 use crate::limits::MEMORY_GUARD_BYTES;
 
 /// Where an access goes: load or store at `address + offset` with `flags`.

@@ -4,7 +4,7 @@ use cranelift_codegen::ir::{InstBuilder, Value, types};
 use wasmparser::Operator;
 
 use super::super::builtin::Builtin;
-use super::state::FuncTranslator;
+use super::translator::FuncTranslator;
 
 impl FuncTranslator<'_> {
     /// Memory operators other than loads and stores. Returns whether it was one.

@@ -13,7 +13,7 @@ use super::super::compile_error::CompileError;
 use super::super::trapcode;
 use super::super::valtype::HeapType;
 use super::signature;
-use super::state::FuncTranslator;
+use super::translator::FuncTranslator;
 
 /// What is called, its context, and its signature.
 #[derive(Clone, Copy)]

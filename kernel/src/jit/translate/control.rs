@@ -8,7 +8,7 @@ use wasmparser::{BlockType, BrTable, Operator};
 use super::super::compile_error::CompileError;
 use super::super::sections;
 use super::super::trapcode;
-use super::state::{Frame, FrameKind, FuncTranslator, clif_type};
+use super::translator::{Frame, FrameKind, FuncTranslator, clif_type};
 
 impl FuncTranslator<'_> {
     /// Control operators where they can be reached. Returns whether it was one.

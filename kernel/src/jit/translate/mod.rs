@@ -2,7 +2,7 @@
 //!
 //! The translator never checks what the validator has checked; a body is discarded when validation fails anywhere.
 //!
-//! - [`state`]: operand and control stack
+//! - [`translator`]: operand and control stack
 //! - [`signature`]: machine signatures
 //! - `control`, `calls`, `access`, `bulk`, `slots`, `refs`, `trytable`: operators by family
 //! - `operands`: the translator as operator tables see it
@@ -22,7 +22,7 @@ mod refs;
 pub mod signature;
 mod simd;
 mod slots;
-mod state;
+mod translator;
 mod trytable;
 
 use cranelift_codegen::ir::{Function, InstBuilder, SourceLoc, Value, types};
@@ -30,9 +30,9 @@ use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use wasmparser::{FuncValidator, FunctionBody, Operator, OperatorsReader, ValidatorResources};
 
-pub use self::state::FuncTranslator;
-pub(super) use self::state::clif_type;
-use self::state::FrameKind;
+pub use self::translator::FuncTranslator;
+pub(super) use self::translator::clif_type;
+use self::translator::FrameKind;
 use super::compile_error::CompileError;
 use super::module::Module;
 use super::sections;

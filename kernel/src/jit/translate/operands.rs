@@ -12,7 +12,7 @@ use cranelift_frontend::{FuncInstBuilder, FunctionBuilder};
 use wasmparser::MemArg;
 
 use super::access::Place;
-use super::state::FuncTranslator;
+use super::translator::FuncTranslator;
 use crate::jit::builtin::Builtin;
 use crate::jit::trapcode;
 

@@ -5,7 +5,7 @@ use cranelift_codegen::ir::{InstBuilder, types};
 use wasmparser::Operator;
 
 use super::super::trapcode;
-use super::state::FuncTranslator;
+use super::translator::FuncTranslator;
 
 impl FuncTranslator<'_> {
     /// Reference operators. Returns whether it was one.

@@ -7,7 +7,7 @@ use cranelift_codegen::isa::CallConv;
 
 use super::super::builtin::{Arg, Builtin};
 use super::super::valtype::CoreFuncType;
-use super::state::clif_type;
+use super::translator::clif_type;
 use crate::vm;
 
 /// A compiled function: the context, then the wasm parameters, `tail` convention.

@@ -10,7 +10,7 @@ use wasmparser::Operator;
 use super::super::builtin::Builtin;
 use super::super::trapcode;
 use super::super::valtype::{TableType, ValType};
-use super::state::{FuncTranslator, Region, clif_type, region};
+use super::translator::{FuncTranslator, Region, clif_type, region};
 
 /// Private globals with alias regions of their own; the rest share one, as there is a bound on kinds of access.
 const PRIVATE_REGIONS: u32 = 256;

@@ -10,7 +10,7 @@ use wasmparser::{Catch, Operator, TryTable};
 
 use super::super::builtin::Builtin;
 use super::super::trapcode;
-use super::state::{FrameKind, FuncTranslator, clif_type};
+use super::translator::{FrameKind, FuncTranslator, clif_type};
 use crate::vm::exception;
 
 impl FuncTranslator<'_> {

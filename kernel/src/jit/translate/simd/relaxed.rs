@@ -19,9 +19,8 @@ use wasmparser::Operator as Op;
 use super::float_lanes::{pseudo_maximum, pseudo_minimum};
 use super::lane_convert::{extended_pair, truncate_pair};
 use super::lane_move::constant;
+use crate::arch::X86;
 use crate::jit::translate::operands::{Operands, binary_vector, pop_as, push_vector, unary_vector};
-
-const X86: bool = cfg!(target_arch = "x86_64");
 
 /// Translates the relaxed operators; false for any other operator.
 pub(super) fn relaxed<'f>(t: &mut impl Operands<'f>, op: &Op<'_>) -> bool {
