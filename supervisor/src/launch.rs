@@ -85,8 +85,9 @@ pub fn executable(engine: &Engine, source: &Program) -> Result<Executable, Compl
 /// It is invalid or unsupported.
 pub fn parse(engine: &Engine, path: &str, bytes: &[u8]) -> Result<Executable, Complaint> {
     Executable::parse(engine, bytes).map_err(|error| {
+        // Its text has that of its source in it already.
         Complaint::refused(format!("{path}: cannot be loaded"))
-            .because(error)
+            .reason(error)
             .advise("offsets are bytes from the beginning of the binary component")
     })
 }

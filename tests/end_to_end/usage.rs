@@ -110,3 +110,13 @@ fn an_image_is_only_for_running() {
     let nowhere = scratch.path().join("no/such/folder/x.atoll").display().to_string();
     atoll(["compile", &guest("bank.wasm"), "-o", &nowhere]).run().exits(125).says(&["x.atoll"]);
 }
+
+#[test]
+fn what_is_not_supported_is_named_once() {
+    let scratch = Scratch::new("unsupported");
+    let text = r#"(component (core module (type $s (struct (field i32)))
+        (func (drop (struct.new $s (i32.const 1))))))"#;
+    let outcome =
+        atoll(["run", &scratch.file("gc.wat", text)]).run().exits(126).says(&["gc.wat", "core module 0"]);
+    assert_eq!(outcome.stderr.matches("StructNew").count(), 1, "{}", outcome.stderr);
+}
