@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use abi::flat::{self, CoreType};
+use abi::flat;
 use abi::layout::{Cases, Layout, offsets};
 use abi::plan::Endpoint;
 use abi::types::ValType;
@@ -15,7 +15,6 @@ use super::emit::{Emit, clif_type};
 use super::part::Part;
 use super::reason::Reason;
 use super::region::Region;
-use crate::jit::builtin::Builtin;
 use crate::limits::{ADAPTER_INLINE_NODES, ADAPTER_UNROLLED_ELEMENTS};
 
 /// A direction: whose values are lifted, and into whom they are lowered.
@@ -61,7 +60,13 @@ impl Emit<'_> {
     }
 
     /// The same, without a part of its own for it.
-    pub fn copy_inline(&mut self, lane: &Lane, ty: &ValType, source: Source<'_>, target: Target) -> Vec<Value> {
+    pub fn copy_inline(
+        &mut self,
+        lane: &Lane,
+        ty: &ValType,
+        source: Source<'_>,
+        target: Target,
+    ) -> Vec<Value> {
         match ty {
             ValType::String => {
                 let pair = self.take_pair(source);
@@ -104,7 +109,13 @@ impl Emit<'_> {
     }
 
     /// Values one after another, as a record, a tuple or a parameter list has them.
-    pub fn copy_tuple(&mut self, lane: &Lane, tys: &[&ValType], source: Source<'_>, target: Target) -> Vec<Value> {
+    pub fn copy_tuple(
+        &mut self,
+        lane: &Lane,
+        tys: &[&ValType],
+        source: Source<'_>,
+        target: Target,
+    ) -> Vec<Value> {
         let mut flat = Vec::new();
         let mut taken = 0;
         for (ty, at) in tys.iter().zip(offsets(tys.iter().copied())) {
@@ -211,85 +222,6 @@ impl Emit<'_> {
         arms
     }
 
-    /// Lifts a value that is one core value, and gives it as it is lowered.
-    fn lift_scalar(&mut self, lane: &Lane, ty: &ValType, source: Source<'_>) -> Value {
-        let value = match source {
-            Source::Flat(values) => {
-                let value = self.cast(values[0], clif_type(core_of(ty)));
-                self.trim(ty, value)
-            }
-            Source::Memory(region) => self.load_scalar(ty, region),
-        };
-        match ty {
-            ValType::Bool => {
-                let truth = self.builder.ins().icmp_imm_u(IntCC::NotEqual, value, 0);
-                self.builder.ins().uextend(types::I32, truth)
-            }
-            ValType::Char => {
-                self.check_char(value);
-                value
-            }
-            ValType::Flags(labels) if labels.len() < 32 => {
-                self.builder.ins().band_imm_u(value, (1_i64 << labels.len()) - 1)
-            }
-            ValType::Own(resource) => self.transfer(lane, Builtin::transfer_own, resource.0, value),
-            ValType::Borrow(resource) => self.transfer(lane, Builtin::transfer_borrow, resource.0, value),
-            _ => value,
-        }
-    }
-
-    /// Leaves of an `i32` what the type has.
-    fn trim(&mut self, ty: &ValType, value: Value) -> Value {
-        let ins = self.builder.ins();
-        match ty {
-            ValType::U8 => ins.band_imm_u(value, 0xFF),
-            ValType::U16 => ins.band_imm_u(value, 0xFFFF),
-            ValType::S8 => {
-                let low = ins.ireduce(types::I8, value);
-                self.builder.ins().sextend(types::I32, low)
-            }
-            ValType::S16 => {
-                let low = ins.ireduce(types::I16, value);
-                self.builder.ins().sextend(types::I32, low)
-            }
-            _ => value,
-        }
-    }
-
-    fn load_scalar(&mut self, ty: &ValType, region: Region) -> Value {
-        match ty {
-            ValType::S8 | ValType::S16 => self.load_sint(region, Layout::of(ty).size),
-            ValType::S64 | ValType::U64 => self.load(region, types::I64),
-            ValType::F32 => self.load(region, types::F32),
-            ValType::F64 => self.load(region, types::F64),
-            _ => self.load_uint(region, Layout::of(ty).size),
-        }
-    }
-
-    fn store_scalar(&mut self, ty: &ValType, value: Value, region: Region) {
-        match self.type_of(value) {
-            types::I32 => self.store_uint(region, value, Layout::of(ty).size),
-            _ => self.store(region, value),
-        }
-    }
-
-    /// A Unicode scalar value is below 0x11_0000 and no surrogate.
-    fn check_char(&mut self, value: Value) {
-        let large = self.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThanOrEqual, value, 0x11_0000);
-        let from_surrogates = self.builder.ins().iadd_imm_s(value, -0xD800);
-        let surrogate = self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, from_surrogates, 0x800);
-        let invalid = self.builder.ins().bor(large, surrogate);
-        self.fail_if(invalid, Reason::InvalidChar, &[value]);
-    }
-
-    /// A handle of one side for a handle of the other.
-    fn transfer(&mut self, lane: &Lane, which: Builtin, resource: u32, handle: Value) -> Value {
-        let [from, to, ty] =
-            [lane.from.process, lane.to.process, resource].map(|number| self.int(types::I32, number.cast_signed()));
-        let handle = self.builtin_number(which, &[from, to, ty, handle]);
-        self.narrow(handle)
-    }
-
     /// A core value as the type that it has, or is to have, in the `join` of a variant's payloads: the same bits,
     /// zeros above them.
     pub fn cast(&mut self, value: Value, to: Type) -> Value {
@@ -351,25 +283,9 @@ impl Target {
     }
 }
 
-/// The core type of a type that flattens to one.
-fn core_of(ty: &ValType) -> CoreType {
-    flat::flatten(ty).first().copied().unwrap_or(CoreType::I32)
-}
-
 /// Whether every pattern of bits in memory is a value, the same value on both sides, and every byte belongs to it: then
-/// bytes can be copied as they are. Padding is not, as what is in it is nobody else's business. NaNs may cross as they
-/// are: the specification lets lowering choose the bits of a NaN.
-pub(super) fn all_bits(ty: &ValType) -> bool {
-    let tight = |types: &mut dyn Iterator<Item = &ValType>| {
-        let mut bytes = 0_u32;
-        for ty in types {
-            if !all_bits(ty) {
-                return None;
-            }
-            bytes = bytes.saturating_add(Layout::of(ty).size);
-        }
-        Some(bytes)
-    };
+/// bytes can be copied as they are. NaNs may cross as they are: the specification lets lowering choose the bits of one.
+fn all_bits(ty: &ValType) -> bool {
     match ty {
         ValType::U8
         | ValType::S8
@@ -383,12 +299,23 @@ pub(super) fn all_bits(ty: &ValType) -> bool {
         | ValType::F64 => true,
         ValType::Flags(labels) => matches!(labels.len(), 8 | 16 | 32),
         ValType::FixedList(elem, _) => all_bits(elem),
-        ValType::Record(fields) => {
-            tight(&mut fields.iter().map(|field| &field.ty)) == Some(Layout::of(ty).size)
-        }
-        ValType::Tuple(types) => tight(&mut types.iter()) == Some(Layout::of(ty).size),
+        ValType::Record(fields) => tight(fields.iter().map(|field| &field.ty), Layout::of(ty)),
+        ValType::Tuple(types) => tight(types.iter(), Layout::of(ty)),
         _ => false,
     }
+}
+
+/// Whether values one after another can be copied as bytes. Not if there is padding between them: what is in it is
+/// nobody else's business.
+pub(super) fn tight<'t>(types: impl Iterator<Item = &'t ValType>, layout: Layout) -> bool {
+    let mut bytes = 0_u32;
+    for ty in types {
+        if !all_bits(ty) {
+            return false;
+        }
+        bytes = bytes.saturating_add(Layout::of(ty).size);
+    }
+    bytes == layout.size
 }
 
 /// How much code a type is worth: its parts, where they are written out. Counts little beyond `limit`.
@@ -410,8 +337,12 @@ fn count(ty: &ValType, left: &mut u32) {
         ValType::Map(entry) => [&entry.0, &entry.1].into_iter().for_each(|ty| count(ty, left)),
         ValType::Record(fields) => fields.iter().for_each(|field| count(&field.ty, left)),
         ValType::Tuple(types) => types.iter().for_each(|ty| count(ty, left)),
-        ValType::Variant(cases) => cases.iter().filter_map(|case| case.ty.as_ref()).for_each(|ty| count(ty, left)),
-        ValType::Result(result) => [&result.ok, &result.err].into_iter().flatten().for_each(|ty| count(ty, left)),
+        ValType::Variant(cases) => {
+            cases.iter().filter_map(|case| case.ty.as_ref()).for_each(|ty| count(ty, left))
+        }
+        ValType::Result(result) => {
+            [&result.ok, &result.err].into_iter().flatten().for_each(|ty| count(ty, left))
+        }
         _ => {}
     }
 }

@@ -4,8 +4,8 @@ use abi::flat::CoreType;
 use abi::plan::Endpoint;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    AbiParam, ArgumentPurpose, Block, BlockArg, ExtFuncData, ExternalName, Function, GlobalValueData, InstBuilder,
-    MemFlagsData, Signature, TrapCode, Type, UserExternalName, UserFuncName, Value, types,
+    AbiParam, ArgumentPurpose, Block, BlockArg, ExtFuncData, ExternalName, Function, GlobalValueData,
+    InstBuilder, MemFlagsData, Signature, TrapCode, Type, UserExternalName, UserFuncName, Value, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -176,7 +176,13 @@ impl<'f> Emit<'f> {
     }
 
     /// Calls the core function in a slot of the domain.
-    pub fn call_slot(&mut self, slot: u32, params: &[CoreType], results: &[CoreType], args: &[Value]) -> Vec<Value> {
+    pub fn call_slot(
+        &mut self,
+        slot: u32,
+        params: &[CoreType],
+        results: &[CoreType],
+        args: &[Value],
+    ) -> Vec<Value> {
         let sig = self.builder.import_signature(core_signature(params, results));
         let at = self.layout.func(slot).cast_signed();
         let code = self.builder.ins().load(types::I64, FIXED, self.domain, at);

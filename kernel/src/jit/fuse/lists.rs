@@ -1,13 +1,13 @@
 //! Lists and maps between two memories: checked once, allocated once, and copied in one go where every byte may cross
 //! as it is (CanonicalABI.md, `load_list_from_range`, `store_list_into_range`).
 
-use abi::layout::{Layout, align_to};
+use abi::layout::Layout;
 use abi::limits::MAX_LIST_BYTES;
 use abi::types::ValType;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 
-use super::copy::{Lane, Source, Target, all_bits};
+use super::copy::{Lane, Source, Target, tight};
 use super::emit::Emit;
 use super::reason::Reason;
 use super::region::Region;
@@ -18,14 +18,15 @@ impl Emit<'_> {
         let layout = Layout::tuple(elem.iter().copied());
         let count = self.wide(count);
         let bytes = self.builder.ins().imul_imm_u(count, i64::from(layout.size));
-        let long = self.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, bytes, i64::from(MAX_LIST_BYTES));
+        let long =
+            self.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, bytes, i64::from(MAX_LIST_BYTES));
         self.fail_if(long, Reason::ListTooLong, &[bytes]);
         self.check_align(pointer, layout.align, Reason::UnalignedList);
         let from = self.check_range(&lane.from, pointer, bytes, Reason::ListOutOfBounds);
         let nothing = self.int(types::I32, 0);
         let pointer = self.allocate(&lane.to, [nothing; 2], layout.align, bytes);
         let to = self.address(&lane.to, pointer);
-        if is_bulk(elem, layout) {
+        if tight(elem.iter().copied(), layout) {
             self.move_bytes(to, from, bytes);
         } else {
             self.copy_elements(lane, elem, from, to, count);
@@ -51,17 +52,4 @@ impl Emit<'_> {
         self.jump(head, &[from, to, left]);
         self.enter(done);
     }
-}
-
-/// Whether the elements can be copied as bytes, and no others are between them.
-fn is_bulk(elem: &[&ValType], layout: Layout) -> bool {
-    let mut end = 0;
-    for ty in elem {
-        let field = Layout::of(ty);
-        if !all_bits(ty) || align_to(end, field.align) != end {
-            return false;
-        }
-        end += field.size;
-    }
-    end == layout.size
 }

@@ -5,8 +5,8 @@
 //! of guest memory goes through [`region`].
 //!
 //! - [`spec`]: what is compiled
-//! - `invoke`: a call between two processes, `stub`: calls that go elsewhere
-//! - `copy`: values by their types, `lists`, `texts`
+//! - `phases`: a call between two processes, `stub`: calls that go elsewhere
+//! - `copy`: values by their types, `leaf`, `lists`, `texts`
 //! - `region`: guest memory that has been checked
 //! - `part`: functions that adapters share
 //! - [`reason`]: why an adapter ends a call
@@ -16,8 +16,9 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
+use abi::flat::CoreType;
 use cranelift_codegen::Context;
-use cranelift_codegen::ir::{Function, Signature, TrapCode};
+use cranelift_codegen::ir::{Function, Signature, TrapCode, Value};
 use cranelift_frontend::FunctionBuilderContext;
 
 use self::emit::{Emit, core_signature};
@@ -30,19 +31,20 @@ use super::image::{Code, Image};
 use crate::limits::{ADAPTER_NODES, ADAPTERS_NODES};
 use crate::trap::site::{Catch, CodeFrame, CodeInfo, Edge};
 use crate::vm::DomainLayout;
-use abi::flat::CoreType;
-use cranelift_codegen::ir::Value;
 
 mod copy;
 mod emit;
-mod invoke;
+mod leaf;
 mod lists;
 mod part;
+mod phases;
 pub mod reason;
 mod region;
 pub mod spec;
 mod stub;
 mod texts;
+#[cfg(test)]
+mod trial;
 
 /// The compiled adapters and stubs of one linked tree; clones share them.
 #[derive(Clone)]
@@ -89,7 +91,9 @@ impl Adapters {
         while let Some(part) = writer.parts.list.get(at).cloned() {
             at += 1;
             known.push(known_part(&part));
-            bodies.push(writer.function(part.signature(), "(shared part)", |emit, params| part.emit(emit, params))?);
+            bodies.push(
+                writer.function(part.signature(), "(shared part)", |emit, params| part.emit(emit, params))?,
+            );
         }
         let alignment = engine.isa().function_alignment().preferred.max(1) as usize;
         let code = Image::assemble(bodies, alignment)?.publish(&[])?;
@@ -199,7 +203,8 @@ impl Writer<'_> {
     ) -> Result<Body, CompileError> {
         let result = catch_unwind(AssertUnwindSafe(|| {
             let func: &mut Function = &mut self.scratch.context.func;
-            let (mut emit, params) = Emit::start(func, &mut self.scratch.builder, sig, self.layout, &mut self.parts);
+            let (mut emit, params) =
+                Emit::start(func, &mut self.scratch.builder, sig, self.layout, &mut self.parts);
             write(&mut emit, &params);
             emit.finish(self.engine.isa());
             Body::compile(self.engine.isa(), &mut self.scratch.context, || name.to_owned())
@@ -218,7 +223,9 @@ impl AdapterSpec {
     fn emit(&self, emit: &mut Emit<'_>, number: u32, params: &[Value]) {
         match self {
             AdapterSpec::Call { plan, .. } => emit.invoke(plan, params),
-            AdapterSpec::Host { import, process, results, .. } => emit.host(*process, *import, params, results),
+            AdapterSpec::Host { import, process, results, .. } => {
+                emit.host(*process, *import, params, results)
+            }
             AdapterSpec::ResourceNew { process, ty } => emit.resource_new(*process, *ty, params[0]),
             AdapterSpec::ResourceRep { process, ty } => emit.resource_rep(*process, *ty, params[0]),
             AdapterSpec::ResourceDrop { process, ty } => emit.resource_drop(*process, *ty, params[0]),
@@ -230,7 +237,7 @@ impl AdapterSpec {
     /// The core signature, without the context.
     pub(crate) fn signature(&self) -> (Vec<CoreType>, Vec<CoreType>) {
         match self {
-            AdapterSpec::Call { plan, .. } => invoke::signature_of(plan),
+            AdapterSpec::Call { plan, .. } => phases::signature_of(plan),
             AdapterSpec::Host { params, results, .. } | AdapterSpec::Refuse { params, results, .. } => {
                 (params.clone(), results.clone())
             }
@@ -243,9 +250,9 @@ impl AdapterSpec {
 
     fn name(&self) -> String {
         match self {
-            AdapterSpec::Call { name, .. } | AdapterSpec::Host { name, .. } | AdapterSpec::Refuse { name, .. } => {
-                name.clone()
-            }
+            AdapterSpec::Call { name, .. }
+            | AdapterSpec::Host { name, .. }
+            | AdapterSpec::Refuse { name, .. } => name.clone(),
             AdapterSpec::ResourceNew { ty, .. } => format!("resource.new {ty}"),
             AdapterSpec::ResourceRep { ty, .. } => format!("resource.rep {ty}"),
             AdapterSpec::ResourceDrop { ty, .. } => format!("resource.drop {ty}"),
@@ -254,7 +261,9 @@ impl AdapterSpec {
 
     fn known(&self) -> Known {
         let edge = match self {
-            AdapterSpec::Call { plan, .. } => Edge { caller: plan.caller.process, callee: plan.callee.process },
+            AdapterSpec::Call { plan, .. } => {
+                Edge { caller: plan.caller.process, callee: plan.callee.process }
+            }
             AdapterSpec::Host { process, .. }
             | AdapterSpec::ResourceNew { process, .. }
             | AdapterSpec::ResourceRep { process, .. }

@@ -62,7 +62,14 @@ impl Region {
 
 impl Emit<'_> {
     /// Checks a pointer to `bytes` bytes of a side's memory.
-    pub fn region(&mut self, side: &Endpoint, pointer: Value, bytes: u32, align: u32, refuse: Refuse) -> Region {
+    pub fn region(
+        &mut self,
+        side: &Endpoint,
+        pointer: Value,
+        bytes: u32,
+        align: u32,
+        refuse: Refuse,
+    ) -> Region {
         self.check_align(pointer, align, refuse.unaligned);
         let count = self.int(types::I64, bytes);
         let address = self.check_range(side, pointer, count, refuse.outside);
@@ -175,5 +182,7 @@ fn int_type(bytes: u32) -> Type {
 
 /// A guest's memory. Were a check wrong, the access would be the guest's fault and not the kernel's.
 fn guest() -> MemFlagsData {
-    MemFlagsData::new().with_endianness(Endianness::Little).with_trap_code(Some(trapcode::MEMORY_OUT_OF_BOUNDS))
+    MemFlagsData::new()
+        .with_endianness(Endianness::Little)
+        .with_trap_code(Some(trapcode::MEMORY_OUT_OF_BOUNDS))
 }

@@ -16,7 +16,8 @@ impl Emit<'_> {
         self.note_exit();
         let slots = params.len().max(results.len()).max(1);
         let bytes = u32::try_from(8 * slots).expect("a flat call has few values");
-        let area = self.builder.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3));
+        let area =
+            self.builder.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3));
         let area = self.builder.ins().stack_addr(types::I64, area, 0);
         for (at, &value) in params.iter().enumerate() {
             let value = match self.type_of(value) {

@@ -51,7 +51,8 @@ impl Emit<'_> {
     fn text_of(&mut self, lane: &Lane, repr: Repr, pointer: Value, units: Value) {
         let bytes = self.wide(units);
         let bytes = self.builder.ins().imul_imm_u(bytes, i64::from(repr.unit()));
-        let long = self.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, bytes, i64::from(MAX_STRING_BYTES));
+        let long =
+            self.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, bytes, i64::from(MAX_STRING_BYTES));
         self.fail_if(long, Reason::StringTooLong, &[bytes]);
         self.check_align(pointer, lane.from.encoding.align(), Reason::UnalignedString);
         let address = self.check_range(&lane.from, pointer, bytes, Reason::StringOutOfBounds);
@@ -62,15 +63,19 @@ impl Emit<'_> {
             (Repr::Utf16, Encoding::Utf16) => self.copy_text(lane, Step::CopyUtf16, text, 2),
             (Repr::Latin1, Encoding::Utf16) => self.copy_text(lane, Step::WidenLatin1, text, 2),
             (Repr::Latin1, Encoding::CompactUtf16) => self.copy_text(lane, Step::CopyLatin1, text, 2),
-            (Repr::Utf16, Encoding::Utf8) => self.to_utf8(lane, [Step::AsciiOfUtf16, Step::Utf16ToUtf8], text, 3),
-            (Repr::Latin1, Encoding::Utf8) => self.to_utf8(lane, [Step::AsciiOfLatin1, Step::Latin1ToUtf8], text, 2),
-            (Repr::Utf8, Encoding::Utf16) => self.to_utf16(lane, text),
+            (Repr::Utf16, Encoding::Utf8) => {
+                self.lower_utf8(lane, [Step::AsciiOfUtf16, Step::Utf16ToUtf8], text, 3)
+            }
+            (Repr::Latin1, Encoding::Utf8) => {
+                self.lower_utf8(lane, [Step::AsciiOfLatin1, Step::Latin1ToUtf8], text, 2)
+            }
+            (Repr::Utf8, Encoding::Utf16) => self.lower_utf16(lane, text),
             (Repr::Utf8, Encoding::CompactUtf16) => {
-                self.to_compact(lane, [Step::Latin1OfUtf8, Step::Utf8ToUtf16], text);
+                self.lower_compact(lane, [Step::Latin1OfUtf8, Step::Utf8ToUtf16], text);
             }
             (Repr::Utf16, Encoding::CompactUtf16) if from_compact => self.probably_utf16(lane, text),
             (Repr::Utf16, Encoding::CompactUtf16) => {
-                self.to_compact(lane, [Step::Latin1OfUtf16, Step::CopyUtf16], text);
+                self.lower_compact(lane, [Step::Latin1OfUtf16, Step::CopyUtf16], text);
             }
         }
     }
@@ -86,7 +91,7 @@ impl Emit<'_> {
     }
 
     /// `store_string_to_utf8`; in the worst case `growth` bytes a unit.
-    fn to_utf8(&mut self, lane: &Lane, steps: [Step; 2], text: Text, growth: i64) {
+    fn lower_utf8(&mut self, lane: &Lane, steps: [Step; 2], text: Text, growth: i64) {
         let units = self.wide(text.units);
         let pointer = self.new_text(lane, 1, units);
         let to = self.address(&lane.to, pointer);
@@ -100,7 +105,7 @@ impl Emit<'_> {
     }
 
     /// `store_utf8_to_utf16`
-    fn to_utf16(&mut self, lane: &Lane, text: Text) {
+    fn lower_utf16(&mut self, lane: &Lane, text: Text) {
         let worst = self.times(text.bytes, 2);
         let pointer = self.new_text(lane, 2, worst);
         let to = self.address(&lane.to, pointer);
@@ -109,7 +114,7 @@ impl Emit<'_> {
     }
 
     /// `store_string_to_latin1_or_utf16`
-    fn to_compact(&mut self, lane: &Lane, steps: [Step; 2], text: Text) {
+    fn lower_compact(&mut self, lane: &Lane, steps: [Step; 2], text: Text) {
         let units = self.wide(text.units);
         let pointer = self.new_text(lane, 2, units);
         let to = self.address(&lane.to, pointer);
