@@ -2,6 +2,8 @@
 
 /// More parameters than this, flattened, are passed in memory (CanonicalABI.md, "Flattening").
 pub const MAX_FLAT_PARAMS: usize = 16;
+/// The same for an import that is lowered with the option `async`.
+pub const MAX_FLAT_ASYNC_PARAMS: usize = 4;
 /// More results than this, flattened, are returned in memory.
 pub const MAX_FLAT_RESULTS: usize = 1;
 /// A string's bytes, in the encoding it has in memory.

@@ -8,7 +8,7 @@
 
 use crate::flat::{self, CoreType};
 use crate::layout::Layout;
-use crate::limits::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
+use crate::limits::{MAX_FLAT_ASYNC_PARAMS, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS};
 use crate::side::Encoding;
 use crate::types::{FuncType, ValType};
 
@@ -77,6 +77,13 @@ impl Passing {
     #[must_use]
     pub fn results(ty: &FuncType) -> Passing {
         Passing::of(ty.result.iter(), MAX_FLAT_RESULTS)
+    }
+
+    /// How parameters and results cross for a caller that lowers with the option `async`: results always in memory.
+    #[must_use]
+    pub fn asynchronous(ty: &FuncType) -> (Passing, Passing) {
+        let params = Passing::of(ty.params.iter().map(|(_, ty)| ty), MAX_FLAT_ASYNC_PARAMS);
+        (params, Passing::of(ty.result.iter(), 0))
     }
 
     fn of<'t>(types: impl Iterator<Item = &'t ValType> + Clone, limit: usize) -> Passing {

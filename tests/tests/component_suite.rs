@@ -41,11 +41,8 @@ const EXCEPTIONS: &[Exception] = &[
     Exception { file: "async/trap-if-done", reason: ASYNC },
     Exception { file: "async/trap-if-sync-and-waitable-set", reason: ASYNC },
     Exception { file: "async/trap-if-transfer-in-waitable-set", reason: ASYNC },
-    Exception { file: "async/trap-on-reenter", reason: ASYNC },
     Exception { file: "async/wait-during-callback", reason: ASYNC },
     Exception { file: "async/zero-length", reason: ASYNC },
-    Exception { file: "values/post-return", reason: ASYNC },
-    Exception { file: "values/variants", reason: ASYNC },
 ];
 
 fn main() -> ExitCode {

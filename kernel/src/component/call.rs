@@ -3,7 +3,6 @@
 use abi::fault::{Fault, Trap};
 use abi::plan::Passing;
 use abi::run;
-use abi::side::Side;
 use abi::state::ProcessState;
 use abi::types::{FuncType, ValType};
 use abi::value::Value;
@@ -11,6 +10,7 @@ use abi::value::Value;
 use super::guest::{Guest, call_slot};
 use super::linked::{ExportedFunc, HostImport, OnFault};
 use super::running::Running;
+use super::task::{give, run_task};
 use crate::domain::Domain;
 use crate::vm::flags::MAY_ENTER;
 
@@ -26,7 +26,10 @@ pub(super) fn call(domain: &mut Domain, func: &ExportedFunc, args: &[Value]) -> 
     if domain.flags(process) & MAY_ENTER == 0 {
         return Err(fault_in(domain, process, Trap::CannotEnter));
     }
-    let depth = Running::of(domain).handles.depth();
+    let running = Running::of_mut(domain);
+    // A task begins with an empty context.
+    running.contexts[process as usize] = [0; 2];
+    let depth = running.handles.depth();
     let scope = func.ty.has_borrow();
     if scope {
         Running::of_mut(domain).handles.enter()?;
@@ -48,6 +51,9 @@ fn call_in_scope(domain: &mut Domain, func: &ExportedFunc, args: &[Value]) -> Re
         Ok(core) => core.into_iter().map(u128::from).collect(),
         Err(trap) => return Err(blame(domain, process, trap)),
     };
+    if func.asynchronous {
+        return run_task(domain, func, &core);
+    }
     let count = match &func.results {
         Passing::Flat(flat) => flat.len(),
         Passing::Memory(_) => 1,
@@ -72,14 +78,13 @@ fn call_in_scope(domain: &mut Domain, func: &ExportedFunc, args: &[Value]) -> Re
 /// # Errors
 /// The trap that ends the caller's call.
 pub(super) fn through_port(
-    caller: &mut dyn Side,
+    caller: &mut Guest<'_>,
     import: &HostImport,
     core: &mut [u64],
     serve: impl FnOnce(&[Value]) -> Result<Option<Value>, Fault>,
     on_fault: OnFault,
 ) -> Result<(), Trap> {
-    let (params, results) = (Passing::params(&import.ty), Passing::results(&import.ty));
-    let args = run::lift_params(caller, &import.ty, &params, core)?;
+    let args = run::lift_params(caller, &import.ty, &import.params, core)?;
     let value = match serve(&args) {
         Ok(value) => value,
         Err(fault) => match on_fault {
@@ -87,7 +92,7 @@ pub(super) fn through_port(
             OnFault::Trap => return Err(fault.trap),
         },
     };
-    run::lower_results(caller, &import.ty, &params, &results, value.as_ref(), core)
+    give(caller, import, value.as_ref(), core)
 }
 
 /// The `err` that tells a caller of a fault, if the function's result can hold one: no payload, a string, or a variant

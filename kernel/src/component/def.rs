@@ -53,6 +53,10 @@ pub struct Lifted {
     pub endpoint: Endpoint,
     /// Function slot of the core function.
     pub core: u32,
+    /// Whether it is lifted with the option `async`.
+    pub asynchronous: bool,
+    /// Function slot of its `callback`.
+    pub callback: Option<u32>,
     /// An option that it cannot be called with.
     pub unsupported: Option<&'static str>,
 }

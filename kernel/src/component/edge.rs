@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use abi::flat::CoreType;
 use abi::plan::{Endpoint, Passing, Plan};
-use abi::types::FuncType;
+use abi::types::{FuncType, ValType};
 use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
 
 use super::def::{Frame, FuncDef, HostDef, Lifted};
@@ -13,7 +13,7 @@ use super::draft::slot;
 use super::error::LinkError;
 use super::link::{Linker, counted};
 use super::linked::{CoreDef, ExportedFunc, HostImport, Step, Target};
-use super::parse::{EntityIndex, Options, ResourceBuiltin};
+use super::parse::{EntityIndex, Options, ResourceBuiltin, TaskBuiltin};
 use super::resolve::Resolver;
 use super::spaces::{at, dangling};
 use crate::jit::fuse::spec::{AdapterSpec, Refusal};
@@ -33,10 +33,18 @@ impl Linker<'_> {
         };
         let ty = Resolver::new(frame).func(id)?;
         let endpoint = self.endpoint(frame, options)?;
-        let unsupported = options.unsupported.or_else(|| unsupported(&ty));
-        let core = self.func_slot(frame, core);
-        let (process, domain) = (frame.process, self.place_of(frame.process).domain);
-        let def = FuncDef::Lifted(Lifted { ty, process, domain, endpoint, core, unsupported });
+        let callback =
+            options.callback.map(|index| at(&frame.spaces.borrow().core_funcs, index)).transpose()?;
+        let def = FuncDef::Lifted(Lifted {
+            ty,
+            process: frame.process,
+            domain: self.place_of(frame.process).domain,
+            endpoint,
+            core: self.func_slot(frame, core),
+            asynchronous: options.asynchronous,
+            callback: callback.map(|def| self.func_slot(frame, def)),
+            unsupported: options.unsupported,
+        });
         frame.spaces.borrow_mut().funcs.push((Rc::new(def), Rc::from("")));
         Ok(())
     }
@@ -45,8 +53,8 @@ impl Linker<'_> {
         let (def, name) = at(&frame.spaces.borrow().funcs, func)?;
         let caller = self.endpoint(frame, options)?;
         let spec = match &*def {
-            FuncDef::Lifted(lifted) => self.call(frame, lifted, caller, &name, options.unsupported)?,
-            FuncDef::Host(host) => self.host(frame, host, caller, options.unsupported)?,
+            FuncDef::Lifted(lifted) => self.call(frame, lifted, caller, &name, options)?,
+            FuncDef::Host(host) => self.host(frame, host, caller, options)?,
             FuncDef::Missing(missing) => {
                 let entity = frame.component.entity(EntityIndex::Func(func));
                 let Some(ComponentEntityType::Func(id)) = entity else { return Err(dangling("function")) };
@@ -54,6 +62,7 @@ impl Linker<'_> {
                 self.refuse(
                     frame,
                     &ty,
+                    options.asynchronous,
                     missing.clone(),
                     Refusal::Message(format!("import `{missing}` is missing")),
                 )
@@ -68,27 +77,30 @@ impl Linker<'_> {
         lifted: &Lifted,
         caller: Endpoint,
         name: &str,
-        option: Option<&'static str>,
+        options: &Options,
     ) -> Result<AdapterSpec, LinkError> {
         let (from, to) = (&self.processes[frame.process as usize], &self.processes[lifted.process as usize]);
         let edge = format!("{} → {}  {name}", from.name, to.name);
-        if let Some(what) = option.or(lifted.unsupported) {
-            return Ok(self.refuse(
-                frame,
-                &lifted.ty,
-                edge,
-                Refusal::Message(format!("not supported: {what}")),
-            ));
+        if let Some(what) = options.unsupported.or(lifted.unsupported) {
+            let why = Refusal::Message(format!("not supported: {what}"));
+            return Ok(self.refuse(frame, &lifted.ty, options.asynchronous, edge, why));
         }
         if self.related(frame.process, lifted.process) {
-            return Ok(self.refuse(frame, &lifted.ty, edge, Refusal::Reentrance));
+            return Ok(self.refuse(frame, &lifted.ty, options.asynchronous, edge, Refusal::Reentrance));
         }
-        if from.place.domain != lifted.domain {
-            let target = Target::Port(exported(lifted), self.options.on_fault);
-            return self.outside(frame, name.to_owned(), Arc::new(lifted.ty.clone()), target, caller, edge);
-        }
-        let plan = Plan::new(lifted.ty.clone(), caller, lifted.endpoint.clone(), lifted.core);
-        Ok(AdapterSpec::Call { plan, name: edge })
+        let context =
+            [frame.process, lifted.process].iter().any(|process| self.with_context.contains(process));
+        let task = options.asynchronous || lifted.asynchronous || context;
+        let target = match from.place.domain == lifted.domain {
+            false => Target::Port(exported(lifted), self.options.on_fault),
+            true if task => Target::Task(exported(lifted)),
+            true => {
+                let plan = Plan::new(lifted.ty.clone(), caller, lifted.endpoint.clone(), lifted.core);
+                return Ok(AdapterSpec::Call { plan, name: edge });
+            }
+        };
+        let ty = Arc::new(lifted.ty.clone());
+        self.outside(frame, name.to_owned(), ty, target, caller, options.asynchronous, edge)
     }
 
     fn host(
@@ -96,18 +108,20 @@ impl Linker<'_> {
         frame: &Frame,
         host: &HostDef,
         caller: Endpoint,
-        option: Option<&'static str>,
+        options: &Options,
     ) -> Result<AdapterSpec, LinkError> {
-        if let Some(what) = option.or_else(|| unsupported(&host.ty)) {
+        let asynchronous = options.asynchronous.then_some("an asynchronous call of the host");
+        if let Some(what) = options.unsupported.or(asynchronous) {
             let why = Refusal::Message(format!("not supported: {what}"));
-            return Ok(self.refuse(frame, &host.ty, host.name.clone(), why));
+            return Ok(self.refuse(frame, &host.ty, options.asynchronous, host.name.clone(), why));
         }
         let edge = format!("{} → host  {}", self.processes[frame.process as usize].name, host.name);
         let target = Target::Host(Arc::clone(&host.func));
-        self.outside(frame, host.name.clone(), Arc::clone(&host.ty), target, caller, edge)
+        self.outside(frame, host.name.clone(), Arc::clone(&host.ty), target, caller, false, edge)
     }
 
-    /// A stub for a call that leaves the domain.
+    /// A stub for a call that the kernel carries.
+    #[allow(clippy::too_many_arguments)]
     fn outside(
         &mut self,
         frame: &Frame,
@@ -115,20 +129,62 @@ impl Linker<'_> {
         ty: Arc<FuncType>,
         target: Target,
         caller: Endpoint,
+        asynchronous: bool,
         edge: String,
     ) -> Result<AdapterSpec, LinkError> {
         let process = caller.process;
-        let (params, results) = Passing::lowered(&Passing::params(&ty), &Passing::results(&ty));
-        let (slots, lends) = (params.len().max(results.len()), ty.has_borrow());
+        let leaves = matches!(target, Target::Host(_) | Target::Port(..) | Target::Task(_) | Target::Return);
+        let (params, results) = passing(&ty, asynchronous);
+        let (core_params, core_results) = core_signature(&params, &results, asynchronous);
+        let slots = core_params.len().max(core_results.len());
+        let lends = ty.has_borrow();
         let imports = &mut self.draft(frame).imports;
         let import = counted(imports.len(), "imports from outside a domain", MAX_ADAPTERS)?;
-        imports.push(HostImport { name, ty, target, caller, slots, lends });
-        Ok(AdapterSpec::Host { params, results, import, process, name: edge })
+        imports.push(HostImport { name, ty, target, caller, params, results, asynchronous, slots, lends });
+        let (params, results) = (core_params, core_results);
+        Ok(AdapterSpec::Host { params, results, import, process, leaves, name: edge })
     }
 
-    fn refuse(&self, frame: &Frame, ty: &FuncType, name: String, reason: Refusal) -> AdapterSpec {
-        let (params, results) = Passing::lowered(&Passing::params(ty), &Passing::results(ty));
-        AdapterSpec::Refuse { params, results, reason, process: self.place_of(frame.process).process, name }
+    fn refuse(
+        &self,
+        frame: &Frame,
+        ty: &FuncType,
+        asynchronous: bool,
+        name: String,
+        reason: Refusal,
+    ) -> AdapterSpec {
+        let (params, results) = passing(ty, asynchronous);
+        let (params, results) = core_signature(&params, &results, asynchronous);
+        let process = self.place_of(frame.process).process;
+        AdapterSpec::Refuse { params, results, reason, process, name }
+    }
+
+    pub(super) fn task_builtin(&mut self, frame: &Rc<Frame>, builtin: &TaskBuiltin) -> Result<(), LinkError> {
+        let func = |params: &[ValType], result| {
+            let params = params.iter().map(|ty| (Box::from("value"), ty.clone())).collect();
+            Arc::new(FuncType { params, result, is_async: false })
+        };
+        let mut caller = self.endpoint(frame, &Options::default())?;
+        let (name, ty, target) = match builtin {
+            TaskBuiltin::Return { result, options } => {
+                caller = self.endpoint(frame, options)?;
+                let result = result.map(|ty| Resolver::new(frame).written(ty)).transpose()?;
+                ("task.return", func(result.as_slice(), None), Target::Return)
+            }
+            TaskBuiltin::ContextGet(slot) => {
+                ("context.get", func(&[], Some(ValType::U32)), Target::ContextGet(*slot as usize))
+            }
+            TaskBuiltin::ContextSet(slot) => {
+                ("context.set", func(&[ValType::U32], None), Target::ContextSet(*slot as usize))
+            }
+            TaskBuiltin::BackpressureInc => ("backpressure.inc", func(&[], None), Target::Backpressure(1)),
+            TaskBuiltin::BackpressureDec => ("backpressure.dec", func(&[], None), Target::Backpressure(-1)),
+        };
+        if matches!(target, Target::ContextGet(_) | Target::ContextSet(_)) {
+            self.with_context.insert(frame.process);
+        }
+        let spec = self.outside(frame, name.to_owned(), ty, target, caller, false, name.to_owned())?;
+        self.adapter(frame, spec)
     }
 
     pub(super) fn resource_builtin(
@@ -242,10 +298,25 @@ pub(super) fn exported(lifted: &Lifted) -> ExportedFunc {
         core: lifted.core,
         params: Passing::params(&lifted.ty),
         results: Passing::results(&lifted.ty),
+        asynchronous: lifted.asynchronous,
+        callback: lifted.callback,
         unsupported: lifted.unsupported,
     }
 }
 
-fn unsupported(ty: &FuncType) -> Option<&'static str> {
-    ty.is_async.then_some("async function types")
+/// How parameters and results cross on a caller's side.
+fn passing(ty: &FuncType, asynchronous: bool) -> (Passing, Passing) {
+    match asynchronous {
+        true => Passing::asynchronous(ty),
+        false => (Passing::params(ty), Passing::results(ty)),
+    }
+}
+
+/// The core signature of a lowered function: an asynchronous one returns the state of its subtask.
+fn core_signature(params: &Passing, results: &Passing, asynchronous: bool) -> (Vec<CoreType>, Vec<CoreType>) {
+    let (params, mut results) = Passing::lowered(params, results);
+    if asynchronous {
+        results = vec![CoreType::I32];
+    }
+    (params, results)
 }

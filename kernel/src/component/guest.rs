@@ -90,7 +90,12 @@ impl Side for Guest<'_> {
         };
         let args = [old, old_bytes, align, new_bytes].map(u128::from);
         let mut results = [0];
-        self.staying(|guest| guest.call(slot, &args, &mut results)).map_err(|fault| fault.trap)?;
+        // It runs as a thread of its own, with a context of its own.
+        let process = self.endpoint.process as usize;
+        let context = std::mem::take(&mut Running::of_mut(self.domain).contexts[process]);
+        let result = self.staying(|guest| guest.call(slot, &args, &mut results));
+        Running::of_mut(self.domain).contexts[process] = context;
+        result.map_err(|fault| fault.trap)?;
         Ok(results[0] as u32)
     }
 

@@ -14,6 +14,7 @@ use super::call;
 use super::guest::{Guest, call_slot};
 use super::linked::{HostImport, Target};
 use super::running::Running;
+use super::task;
 use crate::domain::Domain;
 use crate::domain::upcalls::ComponentHooks;
 use crate::host::HostCall;
@@ -44,6 +45,17 @@ impl ComponentHooks for Hooks {
                 let peers = Running::of(domain).peers.upgrade().ok_or(Trap::CannotEnter)?;
                 let serve = |args: &[Value]| call::call(&mut *peers.idle(func.domain)?, func, args);
                 call::through_port(&mut Guest::new(domain, &import.caller), import, core, serve, *on_fault)
+            }
+            Target::Task(func) => task::call(domain, import, func, core),
+            Target::Return => task::task_return(domain, import, core),
+            Target::Backpressure(delta) => task::backpressure(domain, import.caller.process, *delta),
+            Target::ContextGet(slot) => {
+                core[0] = Running::of(domain).contexts[import.caller.process as usize][*slot];
+                Ok(())
+            }
+            Target::ContextSet(slot) => {
+                Running::of_mut(domain).contexts[import.caller.process as usize][*slot] = core[0];
+                Ok(())
             }
         };
         let handles = &mut Running::of_mut(domain).handles;

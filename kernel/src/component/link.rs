@@ -37,6 +37,8 @@ pub(super) struct Linker<'a> {
     sibling_names: HashSet<(Option<u32>, String)>,
     domains: Vec<Draft>,
     core_instances: usize,
+    /// Processes that have a context, which begins anew with every call.
+    pub(super) with_context: HashSet<u32>,
 }
 
 /// Links `root`, whose core modules are `libraries` in order of appearance, to what the host offers.
@@ -61,6 +63,7 @@ pub(super) fn link(
         sibling_names: HashSet::new(),
         domains: Vec::new(),
         core_instances: 0,
+        with_context: HashSet::new(),
     };
     let def = ComponentDef { component: Arc::clone(root), outer: None, name: None };
     let instance = linker.instantiate(&def, None, options.name.clone(), None, 0)?;
@@ -229,6 +232,7 @@ impl Linker<'_> {
             Item::Lift { core, ty, options } => self.lift(frame, *core, *ty, options)?,
             Item::Lower { func, options } => self.lower(frame, *func, options)?,
             Item::ResourceBuiltin { kind, ty } => self.resource_builtin(frame, *kind, *ty)?,
+            Item::TaskBuiltin(builtin) => self.task_builtin(frame, builtin)?,
             Item::UnsupportedBuiltin(name) => self.unsupported_builtin(frame, name)?,
             Item::Export { name, sort, index, ty } => {
                 let def = frame.spaces.borrow().def(frame, *sort, *index)?;

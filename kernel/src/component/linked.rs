@@ -117,6 +117,12 @@ pub struct HostImport {
     pub target: Target,
     /// The importer's side.
     pub caller: Endpoint,
+    /// How parameters cross on the caller's side.
+    pub params: Passing,
+    /// How results cross on the caller's side.
+    pub results: Passing,
+    /// Whether the caller lowers with the option `async`.
+    pub asynchronous: bool,
     /// Core parameters or results, whichever are more.
     pub slots: usize,
     /// Whether the guest can lend handles to it.
@@ -130,6 +136,17 @@ pub enum Target {
     Host(Arc<dyn HostFunc>),
     /// A process of another domain of the tree: a port.
     Port(ExportedFunc, OnFault),
+    /// A process of the same domain, in a call that makes a task: one side of it is `async`, or the callee has a
+    /// context.
+    Task(ExportedFunc),
+    /// `task.return`
+    Return,
+    /// `context.get` of a slot
+    ContextGet(usize),
+    /// `context.set` of a slot
+    ContextSet(usize),
+    /// `backpressure.inc` and `.dec`, by what they add
+    Backpressure(i32),
 }
 
 /// What a caller gets when the domain that it called faults.
@@ -157,6 +174,10 @@ pub struct ExportedFunc {
     pub params: Passing,
     /// How results cross.
     pub results: Passing,
+    /// Whether it is lifted with the option `async`: it gives its result with `task.return`.
+    pub asynchronous: bool,
+    /// Function slot of its `callback`.
+    pub callback: Option<u32>,
     /// An option that it cannot be called with.
     pub unsupported: Option<&'static str>,
 }

@@ -7,7 +7,7 @@
 //! - [`link`]: definitions → a linear program ([`linked`]), as [`options`] say; [`edge`]: lifting and lowering;
 //!   [`draft`]: a domain meanwhile; [`def`], [`spaces`]: what an index means meanwhile
 //! - [`offer`]: what the host gives; [`name`]: by which name; [`resolve`]: types
-//! - [`tree`]: launches that and calls into it ([`call`]); [`running`]: what its built-ins ([`hooks`]) work on; [`guest`]: a
+//! - [`tree`]: launches that and calls into it ([`call`], [`task`]); [`running`]: what its built-ins ([`hooks`]) work on; [`guest`]: a
 //!   process as one side of a call
 //! - [`error`]: why not
 
@@ -32,3 +32,4 @@ mod parse;
 mod resolve;
 mod running;
 mod spaces;
+mod task;

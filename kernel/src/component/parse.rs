@@ -8,8 +8,8 @@ use std::sync::Arc;
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::{
     CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentInstance,
-    ComponentName, ComponentOuterAliasKind, ComponentType, ComponentTypeRef, ExternalKind, Instance,
-    KnownCustom, NameMap, Parser, Payload, ValidPayload, Validator, WasmFeatures, types::Types,
+    ComponentName, ComponentOuterAliasKind, ComponentType, ComponentTypeRef, ComponentValType, ExternalKind,
+    Instance, KnownCustom, NameMap, Parser, Payload, ValidPayload, Validator, WasmFeatures, types::Types,
 };
 
 use super::error::ComponentError;
@@ -63,6 +63,8 @@ pub enum Item {
     Lower { func: u32, options: Options },
     /// `canon resource.new`, `.drop` and `.rep`
     ResourceBuiltin { kind: ResourceBuiltin, ty: u32 },
+    /// A canonical built-in of tasks.
+    TaskBuiltin(TaskBuiltin),
     /// Another canonical built-in: it can be linked, calling it is refused.
     UnsupportedBuiltin(&'static str),
     /// `export`
@@ -97,6 +99,21 @@ pub enum ResourceBuiltin {
     Rep,
 }
 
+/// A built-in of tasks.
+#[derive(Clone, Debug)]
+pub enum TaskBuiltin {
+    /// `task.return`
+    Return { result: Option<ComponentValType>, options: Options },
+    /// `context.get` of a slot
+    ContextGet(u32),
+    /// `context.set` of a slot
+    ContextSet(u32),
+    /// `backpressure.inc`
+    BackpressureInc,
+    /// `backpressure.dec`
+    BackpressureDec,
+}
+
 /// Canonical options as written; indices are core indices of the component.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -108,6 +125,10 @@ pub struct Options {
     pub realloc: Option<u32>,
     /// `post-return`
     pub post_return: Option<u32>,
+    /// `async`
+    pub asynchronous: bool,
+    /// `callback`
+    pub callback: Option<u32>,
     /// An option that calls cannot be made with, by name.
     pub unsupported: Option<&'static str>,
 }
@@ -360,6 +381,13 @@ impl Open {
             CanonicalFunction::ResourceRep { resource } => {
                 Item::ResourceBuiltin { kind: ResourceBuiltin::Rep, ty: resource }
             }
+            CanonicalFunction::TaskReturn { result, options } => {
+                Item::TaskBuiltin(TaskBuiltin::Return { result, options: Options::read(&options) })
+            }
+            CanonicalFunction::ContextGet { slot, .. } => Item::TaskBuiltin(TaskBuiltin::ContextGet(slot)),
+            CanonicalFunction::ContextSet { slot, .. } => Item::TaskBuiltin(TaskBuiltin::ContextSet(slot)),
+            CanonicalFunction::BackpressureInc => Item::TaskBuiltin(TaskBuiltin::BackpressureInc),
+            CanonicalFunction::BackpressureDec => Item::TaskBuiltin(TaskBuiltin::BackpressureDec),
             other => Item::UnsupportedBuiltin(builtin_name(&other)),
         }
     }
@@ -392,9 +420,8 @@ impl Options {
                 CanonicalOption::Memory(index) => read.memory = Some(index),
                 CanonicalOption::Realloc(index) => read.realloc = Some(index),
                 CanonicalOption::PostReturn(index) => read.post_return = Some(index),
-                CanonicalOption::Async | CanonicalOption::Callback(_) => {
-                    read.unsupported = Some("canonical option `async`");
-                }
+                CanonicalOption::Async => read.asynchronous = true,
+                CanonicalOption::Callback(index) => read.callback = Some(index),
                 CanonicalOption::CoreType(_) | CanonicalOption::Gc => {
                     read.unsupported = Some("canonical option `gc`");
                 }
@@ -466,11 +493,7 @@ fn collect(map: NameMap<'_>) -> Vec<(u32, Box<str>)> {
 /// The name of a built-in that only asynchronous components use.
 fn builtin_name(func: &CanonicalFunction) -> &'static str {
     match func {
-        CanonicalFunction::TaskReturn { .. } => "canon task.return",
         CanonicalFunction::TaskCancel => "canon task.cancel",
-        CanonicalFunction::ContextGet { .. } => "canon context.get",
-        CanonicalFunction::ContextSet { .. } => "canon context.set",
-        CanonicalFunction::BackpressureInc | CanonicalFunction::BackpressureDec => "canon backpressure",
         CanonicalFunction::ThreadYield { .. } => "canon thread.yield",
         CanonicalFunction::SubtaskDrop | CanonicalFunction::SubtaskCancel { .. } => "canon subtask",
         CanonicalFunction::StreamNew { .. } => "canon stream.new",

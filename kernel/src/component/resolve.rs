@@ -6,12 +6,14 @@ use std::sync::Arc;
 use abi::types::{Case, Field, FuncType, ResourceType, ResultType, ValType};
 use wasmparser::PrimitiveValType;
 use wasmparser::component_types::{
-    AliasableResourceId, ComponentDefinedType, ComponentDefinedTypeId, ComponentFuncTypeId, ComponentValType,
+    AliasableResourceId, ComponentAnyTypeId, ComponentDefinedType, ComponentDefinedTypeId,
+    ComponentFuncTypeId, ComponentValType,
 };
 use wasmparser::types::Types;
 
 use super::def::Frame;
 use super::error::LinkError;
+use super::spaces::dangling;
 
 /// Resolves types as one frame sees them.
 pub struct Resolver<'a> {
@@ -41,6 +43,22 @@ impl<'a> Resolver<'a> {
             .collect::<Result<_, LinkError>>()?;
         let result = ty.result.map(|ty| self.value(ty)).transpose()?;
         Ok(FuncType { params, result, is_async: ty.async_ })
+    }
+
+    /// A value type as written: a primitive, or an index of the type index space.
+    ///
+    /// # Errors
+    /// As [`Resolver::func`].
+    pub fn written(&mut self, ty: wasmparser::ComponentValType) -> Result<ValType, LinkError> {
+        match ty {
+            wasmparser::ComponentValType::Primitive(primitive) => Ok(scalar(primitive)),
+            wasmparser::ComponentValType::Type(index) => {
+                match self.types.as_ref().component_any_type_at(index) {
+                    ComponentAnyTypeId::Defined(id) => self.value(ComponentValType::Type(id)),
+                    _ => Err(dangling("value type")),
+                }
+            }
+        }
     }
 
     fn value(&mut self, ty: ComponentValType) -> Result<ValType, LinkError> {

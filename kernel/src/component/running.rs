@@ -17,6 +17,7 @@ use abi::state::ProcessState;
 use abi::types::ResourceType;
 
 use super::linked::{Linked, LinkedDomain, Place};
+use super::task::Task;
 use crate::domain::Domain;
 use crate::domain::externs::{Func, MemoryRef};
 
@@ -50,6 +51,12 @@ pub(super) struct Running {
     pub states: Vec<ProcessState>,
     /// What ended some of them.
     pub faults: Vec<Fault>,
+    /// The asynchronous tasks under way, innermost last.
+    pub tasks: Vec<Task>,
+    /// Each process's `context` slots.
+    pub contexts: Vec<[u64; 2]>,
+    /// Each process's backpressure counter.
+    pub backpressure: Vec<u16>,
 }
 
 impl Peers {
@@ -104,6 +111,9 @@ impl Running {
             ids,
             states: vec![ProcessState::Starting; processes as usize],
             faults: Vec::new(),
+            tasks: Vec::new(),
+            contexts: vec![[0; 2]; processes as usize],
+            backpressure: vec![0; processes as usize],
             linked: Arc::clone(linked),
         }
     }

@@ -30,7 +30,8 @@ use super::engine::Engine;
 use super::image::{Code, Image};
 use crate::limits::{ADAPTER_NODES, ADAPTERS_NODES};
 use crate::trap::site::{Catch, CodeFrame, CodeInfo, Edge};
-use crate::vm::DomainLayout;
+use crate::jit::trapcode;
+use crate::vm::{DomainLayout, flags};
 
 mod copy;
 mod emit;
@@ -223,8 +224,11 @@ impl AdapterSpec {
     fn emit(&self, emit: &mut Emit<'_>, number: u32, params: &[Value]) {
         match self {
             AdapterSpec::Call { plan, .. } => emit.invoke(plan, params),
-            AdapterSpec::Host { import, process, results, .. } => {
-                emit.host(*process, *import, params, results)
+            AdapterSpec::Host { import, process, results, leaves, .. } => {
+                if *leaves {
+                    emit.need_flag(*process, flags::MAY_LEAVE, trapcode::CANNOT_LEAVE);
+                }
+                emit.host(*import, params, results);
             }
             AdapterSpec::ResourceNew { process, ty } => emit.resource_new(*process, *ty, params[0]),
             AdapterSpec::ResourceRep { process, ty } => emit.resource_rep(*process, *ty, params[0]),

@@ -25,6 +25,8 @@ pub enum AdapterSpec {
         import: u32,
         /// The calling process.
         process: u32,
+        /// Whether the caller must be allowed to leave.
+        leaves: bool,
         /// The edge, for backtraces.
         name: String,
     },

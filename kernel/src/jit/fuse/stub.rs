@@ -11,8 +11,7 @@ use crate::vm::flags;
 
 impl Emit<'_> {
     /// A call to the host: core values in 64-bit slots, in and out.
-    pub fn host(&mut self, process: u32, import: u32, params: &[Value], results: &[CoreType]) {
-        self.need_flag(process, flags::MAY_LEAVE, trapcode::CANNOT_LEAVE);
+    pub fn host(&mut self, import: u32, params: &[Value], results: &[CoreType]) {
         self.note_exit();
         let slots = params.len().max(results.len()).max(1);
         let bytes = u32::try_from(8 * slots).expect("a flat call has few values");

@@ -84,7 +84,7 @@ pub fn side(process: u32, encoding: Encoding) -> Endpoint {
 /// A call to the host.
 pub fn host(import: u32, process: u32, params: &[CoreType], results: &[CoreType]) -> AdapterSpec {
     let name = format!("import {import}");
-    AdapterSpec::Host { params: params.to_vec(), results: results.to_vec(), import, process, name }
+    AdapterSpec::Host { params: params.to_vec(), results: results.to_vec(), import, process, leaves: true, name }
 }
 
 impl World {
