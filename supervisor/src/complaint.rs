@@ -12,6 +12,13 @@ use crate::paint::Paint;
 pub struct Complaint {
     /// How the run ends.
     pub exit: Exit,
+    /// Boxed: it is returned up through many functions, and hardly ever made.
+    text: Box<Text>,
+}
+
+/// What a complaint says.
+#[derive(Debug)]
+struct Text {
     what: String,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     advice: Vec<String>,
@@ -34,7 +41,8 @@ struct Reason(String);
 impl Complaint {
     /// A complaint that says what is wrong, naming the file and the item.
     pub fn new(exit: Exit, what: impl Into<String>) -> Complaint {
-        Complaint { exit, what: what.into(), cause: None, advice: Vec::new(), place: None }
+        let text = Text { what: what.into(), cause: None, advice: Vec::new(), place: None };
+        Complaint { exit, text: Box::new(text) }
     }
 
     /// A file that cannot be run, and why.
@@ -45,7 +53,7 @@ impl Complaint {
     /// Adds what led to it.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Complaint {
-        self.cause = Some(cause.into());
+        self.text.cause = Some(cause.into());
         self
     }
 
@@ -58,7 +66,7 @@ impl Complaint {
     /// Adds what to do about it.
     #[must_use]
     pub fn advise(mut self, advice: impl Into<String>) -> Complaint {
-        self.advice.push(advice.into());
+        self.text.advice.push(advice.into());
         self
     }
 
@@ -67,7 +75,7 @@ impl Complaint {
     pub fn at(mut self, name: &str, text: &str, offset: usize, label: impl Into<String>) -> Complaint {
         let offset = offset.min(text.len());
         let source = NamedSource::new(name, text.to_string());
-        self.place = Some(Place { source, offset, label: label.into() });
+        self.text.place = Some(Place { source, offset, label: label.into() });
         self
     }
 
@@ -93,27 +101,27 @@ impl Complaint {
 
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
+        f.write_str(&self.text.what)
     }
 }
 
 impl std::error::Error for Complaint {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.cause.as_deref().map(|cause| cause as &(dyn std::error::Error + 'static))
+        self.text.cause.as_deref().map(|cause| cause as &(dyn std::error::Error + 'static))
     }
 }
 
 impl Diagnostic for Complaint {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        (!self.advice.is_empty()).then(|| Box::new(self.advice.join("\n")) as Box<dyn fmt::Display>)
+        (!self.text.advice.is_empty()).then(|| Box::new(self.text.advice.join("\n")) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.place.as_ref().map(|place| &place.source as &dyn SourceCode)
+        self.text.place.as_ref().map(|place| &place.source as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let place = self.place.as_ref()?;
+        let place = self.text.place.as_ref()?;
         let label = LabeledSpan::new(Some(place.label.clone()), place.offset, 1);
         Some(Box::new(std::iter::once(label)))
     }

@@ -18,7 +18,7 @@ use crate::{blame, check, image_file, launch, survey, wast, world};
 #[derive(Debug)]
 pub enum Trouble {
     /// It cannot be done.
-    Complaint(Box<Complaint>),
+    Complaint(Complaint),
     /// A guest trapped.
     Fault {
         /// What happened.
@@ -30,7 +30,7 @@ pub enum Trouble {
 
 impl From<Complaint> for Trouble {
     fn from(complaint: Complaint) -> Trouble {
-        Trouble::Complaint(Box::new(complaint))
+        Trouble::Complaint(complaint)
     }
 }
 

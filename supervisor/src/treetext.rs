@@ -58,7 +58,7 @@ fn headline(view: &ProcessView, paint: Paint) -> String {
 
 /// What is known of a process, as rows of columns.
 fn facts(view: &ProcessView, paint: Paint) -> Vec<String> {
-    let lib_width = width(view.libs.iter().map(|lib| lib_name(lib)));
+    let lib_width = width(view.libs.iter().map(lib_name));
     let imports = folded(view);
     let import_width = width(imports.iter().map(|import| import.name.as_str()));
     let mut facts = Vec::new();
