@@ -14,7 +14,7 @@ pub const POOLED_MEMORIES: usize = 64;
 /// Stack that guest code may use, bytes.
 pub const GUEST_STACK_BYTES: usize = 1 << 20;
 /// Stack below the guest's limit, for the host functions that it calls, bytes.
-pub const HOST_HEADROOM_BYTES: usize = 256 << 10;
+pub const HOST_HEADROOM_BYTES: usize = 1 << 20;
 /// Unmapped bytes below every stack.
 pub const STACK_GUARD_BYTES: usize = 64 << 10;
 /// Unused guest stacks that one OS thread keeps for itself.

@@ -24,7 +24,8 @@ use crate::vm::flags::MAY_ENTER;
 /// The hooks of every domain that runs a tree; what they work on is its [`Running`].
 pub(super) struct Hooks;
 
-impl ComponentHooks for Hooks {
+// SAFETY: domains are looked into and called, never replaced.
+unsafe impl ComponentHooks for Hooks {
     fn host_call(&self, domain: &mut Domain, import: u32, values: *mut u64) -> Result<(), Trap> {
         let (linked, number) = (Arc::clone(&Running::of(domain).linked), Running::of(domain).number);
         let imports = &linked.domains[number as usize].imports;

@@ -281,3 +281,11 @@ impl std::fmt::Debug for Domain {
             .finish_non_exhaustive()
     }
 }
+
+/// What `Domain` claims to be `Send` for, beside the addresses: if one of these is not, this does not compile.
+const _: () = {
+    const fn may_move<T: Send>() {}
+    may_move::<(Engine, Arc<Memory>, Pinned<Instance>, Pinned<Table>, Exceptions, Signatures)>();
+    may_move::<(Box<host_items::ValuesFn>, Box<host_items::ReentrantFn>, Box<dyn Any + Send>)>();
+    may_move::<(Vec<Arc<dyn Any + Send + Sync>>, &'static dyn ComponentHooks)>();
+};

@@ -11,9 +11,12 @@ use super::Domain;
 /// stubs.
 ///
 /// An implementation has no state of its own: a built-in may call guests, whose adapters call built-ins
-/// again, so whatever it needs is in [`Domain::state`], reached anew each time. It must not replace the
-/// domain that it gets.
-pub trait ComponentHooks: Sync {
+/// again, so whatever it needs is in [`Domain::state`], reached anew each time.
+///
+/// # Safety
+/// The domain that a method gets runs guest code further up the stack: an implementation must not replace
+/// it, nor move anything out of it.
+pub unsafe trait ComponentHooks: Sync {
     /// `host_call`: serves a call of host import `import`. `values` has room for the stub's parameters and
     /// results, 64 bits each, whichever are more.
     ///
@@ -98,7 +101,8 @@ pub struct NoHooks;
 
 const NO_COMPONENTS: Trap = Trap::Unsupported("a component-level built-in in a domain without components");
 
-impl ComponentHooks for NoHooks {
+// SAFETY: does nothing with a domain.
+unsafe impl ComponentHooks for NoHooks {
     fn host_call(&self, _: &mut Domain, _: u32, _: *mut u64) -> Result<(), Trap> {
         Err(NO_COMPONENTS)
     }

@@ -7,6 +7,7 @@ use super::activation::Activation;
 use super::capture::Pcs;
 use super::signal_stack;
 use crate::arch::Interrupted;
+use crate::limits::STACK_GUARD_BYTES;
 use crate::mem::{MemError, code};
 use crate::os::signals::{self, Previous};
 
@@ -73,6 +74,11 @@ extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context
         // interrupted.
         unsafe { (*activation).fault(&mut registers, signal, address) };
         return;
+    }
+    if code > 0 && !activation.is_null() && address.abs_diff(registers.sp()) < STACK_GUARD_BYTES {
+        let note: &[u8] = b"atoll: a function of the host, called by a guest, may have used up its stack\n";
+        // SAFETY: `write` may be called in a handler; the bytes are there.
+        unsafe { libc::write(libc::STDERR_FILENO, note.as_ptr().cast(), note.len()) };
     }
     let Some(previous) = PREVIOUS.get() else { return };
     if let Some(at) = SIGNALS.iter().position(|&known| known == signal) {
