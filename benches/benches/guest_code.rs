@@ -31,14 +31,17 @@ macro_rules! kernels {
     };
 }
 
-const KERNELS: [Kernel; 9] = kernels![
+const KERNELS: [Kernel; 12] = kernels![
+    bulk(5),
     fib(32),
     interp(100),
     lz(30),
+    lz64(30),
     mandel(5),
     matmul(4),
     matmul_simd(16),
     nbody(50_000),
+    objects(600),
     sha256(30),
     sort(3),
 ];

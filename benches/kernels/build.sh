@@ -10,6 +10,7 @@ compile() { # compile OUTPUT SOURCE [FLAGS]
     $ZIG cc -target wasm32-freestanding -O3 -nostdlib -fno-builtin -s -Wl,--no-entry -Wl,-z,stack-size=16384 "$@" \
         "$source" -o "$output"
 }
-for name in fib interp lz mandel matmul nbody sha256 sort; do compile "$name.wasm" "$name.c"; done
+for name in bulk fib interp lz mandel matmul nbody objects sha256 sort; do compile "$name.wasm" "$name.c"; done
 compile matmul_simd.wasm matmul.c -DSIMD -msimd128
+compile lz64.wasm lz.c -target wasm64-freestanding
 ls -l ./*.wasm
