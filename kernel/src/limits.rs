@@ -7,7 +7,8 @@ pub const MEMORY32_BYTES: usize = 1 << 32;
 /// Unmapped bytes behind every linear memory. Compiled code leaves out a bounds check where the constant
 /// offset plus the access size is at most this.
 pub const MEMORY_GUARD_BYTES: usize = 32 << 20;
-/// The most that a memory with 64-bit indices can hold, bytes: it grows inside one reservation.
+/// The most that a memory with 64-bit indices can hold, bytes: it grows inside one reservation of that size. Compiled
+/// code takes a greater index as this one, which faults.
 pub const MEMORY64_BYTES: usize = 16 << 30;
 /// Unused memory reservations kept mapped for the next memory.
 pub const POOLED_MEMORIES: usize = 64;

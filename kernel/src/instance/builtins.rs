@@ -40,8 +40,6 @@ pub fn dispatch() -> *const u8 {
 const fn address(builtin: Builtin) -> *const () {
     match builtin {
         Builtin::memory_grow => builtins_memory::grow as *const (),
-        Builtin::memory_copy => builtins_memory::copy as *const (),
-        Builtin::memory_fill => builtins_memory::fill as *const (),
         Builtin::memory_init => builtins_memory::init as *const (),
         Builtin::data_drop => builtins_memory::data_drop as *const (),
         Builtin::table_grow => builtins_table::grow as *const (),
@@ -64,7 +62,8 @@ const fn address(builtin: Builtin) -> *const () {
         Builtin::scope_exit => builtins_component::scope_exit as *const (),
         Builtin::abi_trap => builtins_component::abi_trap as *const (),
         Builtin::refuse => builtins_component::refuse as *const (),
-        Builtin::move_bytes => builtins_component::move_bytes as *const (),
+        Builtin::move_bytes => builtins_memory::move_bytes as *const (),
+        Builtin::fill_bytes => builtins_memory::fill_bytes as *const (),
         Builtin::transcode => builtins_component::transcode as *const (),
     }
 }

@@ -135,15 +135,6 @@ pub(super) unsafe extern "C" fn refuse(record: *mut u8, adapter: u32) {
     domain.leave(trap);
 }
 
-/// `move_bytes`
-///
-/// # Safety
-/// The module\'s contract.
-pub(super) unsafe extern "C" fn move_bytes(_record: *mut u8, to: *mut u8, from: *const u8, bytes: usize) {
-    // SAFETY: the module's contract; the ranges may overlap.
-    unsafe { ptr::copy(from, to, bytes) };
-}
-
 /// `transcode`: bytes read << 32 | bytes written, or -1 with a trap pending.
 ///
 /// # Safety

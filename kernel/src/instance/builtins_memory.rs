@@ -20,44 +20,23 @@ pub(super) unsafe extern "C" fn grow(ctx: *mut u8, memory: u32, delta: u64) -> i
     old.and_then(|pages| i64::try_from(pages).ok()).unwrap_or(-1)
 }
 
-/// `memory.copy`
+/// `move_bytes`
 ///
 /// # Safety
-/// The module\'s contract.
-pub(super) unsafe extern "C" fn copy(
-    ctx: *mut u8,
-    to_memory: u32,
-    from_memory: u32,
-    to: u64,
-    from: u64,
-    bytes: u64,
-) -> u32 {
-    // SAFETY: the module's contract.
-    let instance = unsafe { instance_of(ctx) };
-    let source = instance.memories[from_memory as usize].check(from, bytes);
-    let target = instance.memories[to_memory as usize].check(to, bytes);
-    let (Some(source), Some(target)) = (source, target) else {
-        return out_of_bounds(ctx);
-    };
-    // SAFETY: both ranges are inside their memories, as was just checked; they may overlap. Where other
-    // threads store to a shared memory the bytes are any of theirs, as the threads proposal has it.
-    unsafe { ptr::copy(source, target, bytes as usize) };
-    0
+/// Both ranges are accessible. They may overlap. Where other threads store to a shared memory the bytes are any of
+/// theirs, as the threads proposal has it.
+pub(super) unsafe extern "C" fn move_bytes(_record: *mut u8, to: *mut u8, from: *const u8, bytes: usize) {
+    // SAFETY: the caller's promise: compiled code has compared the ranges with the lengths of their memories.
+    unsafe { ptr::copy(from, to, bytes) };
 }
 
-/// `memory.fill`
+/// `fill_bytes`
 ///
 /// # Safety
-/// The module\'s contract.
-pub(super) unsafe extern "C" fn fill(ctx: *mut u8, memory: u32, at: u64, byte: u32, bytes: u64) -> u32 {
-    // SAFETY: the module's contract.
-    let instance = unsafe { instance_of(ctx) };
-    let Some(target) = instance.memories[memory as usize].check(at, bytes) else {
-        return out_of_bounds(ctx);
-    };
-    // SAFETY: the range is inside the memory, as was just checked.
-    unsafe { ptr::write_bytes(target, byte as u8, bytes as usize) };
-    0
+/// As [`move_bytes`].
+pub(super) unsafe extern "C" fn fill_bytes(_record: *mut u8, to: *mut u8, byte: u32, bytes: usize) {
+    // SAFETY: as above.
+    unsafe { ptr::write_bytes(to, byte as u8, bytes) };
 }
 
 /// `memory.init`

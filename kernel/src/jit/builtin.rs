@@ -43,10 +43,6 @@ macro_rules! builtins {
 builtins! {
     /// memory index, delta in pages → old size in pages, or -1 (no trap).
     memory_grow(I32, I64) -> I64;
-    /// destination memory, source memory, destination, source, bytes → status
-    memory_copy(I32, I32, I64, I64, I64) -> I32;
-    /// memory, destination, byte, bytes → status
-    memory_fill(I32, I64, I32, I64) -> I32;
     /// memory, data segment, destination, source, bytes → status
     memory_init(I32, I32, I64, I32, I32) -> I32;
     /// data segment
@@ -93,6 +89,8 @@ builtins! {
     refuse(I32);
     /// destination, source, bytes: copies, also where they overlap
     move_bytes(Ptr, Ptr, I64);
+    /// destination, byte, bytes: fills
+    fill_bytes(Ptr, I32, I64);
     /// [`abi::text::Step`], source, its bytes, destination, its bytes → bytes read << 32 | bytes written, or -1 with a
     /// trap pending
     transcode(I32, Ptr, I64, Ptr, I64) -> I64;

@@ -42,10 +42,9 @@ impl MemoryType {
         reach.min(self.maximum.map_or(u64::MAX, |max| self.bytes(max)))
     }
 
-    /// What to reserve: always all that 32 bits can reach, because compiled code checks nothing below that.
+    /// What to reserve: always all that the index type can reach, because compiled code checks nothing below that.
     fn capacity(&self) -> usize {
-        let reserve = if self.memory64 { self.reach() } else { MEMORY32_BYTES as u64 };
-        usize::try_from(reserve).expect("no more than MEMORY64_BYTES")
+        if self.memory64 { MEMORY64_BYTES } else { MEMORY32_BYTES }
     }
 }
 

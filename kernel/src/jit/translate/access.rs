@@ -1,8 +1,9 @@
 //! Addresses in linear memories, and the scalar loads and stores (core spec, "Memory Instructions").
 //!
 //! A 32-bit memory is reserved to its full 4 GiB and a guard after it, so an access with a small constant offset
-//! needs no check: it either hits or faults. All others compare with the memory's length, and take the null address
-//! when they fail, even in speculation.
+//! needs no check: it either hits or faults. In a 64-bit memory such an access takes an index beyond the reservation as
+//! the first one behind it, and faults. All others (great offsets, small pages) compare with the memory's length, and
+//! take the null address when they fail, even in speculation.
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
@@ -11,7 +12,7 @@ use wasmparser::{MemArg, Operator};
 use super::super::trapcode;
 use super::super::valtype::MemoryType;
 use super::translator::FuncTranslator;
-use crate::limits::MEMORY_GUARD_BYTES;
+use crate::limits::{MEMORY_GUARD_BYTES, MEMORY64_BYTES};
 
 /// Where an access goes: load or store at `address + offset` with `flags`.
 #[derive(Clone, Copy, Debug)]
@@ -37,25 +38,25 @@ impl FuncTranslator<'_> {
     pub(super) fn place_at(&mut self, index: Value, arg: &MemArg, bytes: u32) -> Place {
         let ty = self.module.memories[arg.memory as usize];
         let index = self.index64(index);
-        let base = self.memory_base(arg.memory);
         let flags = self.access.heap;
-        let end = arg.offset.checked_add(u64::from(bytes));
-        let paged = ty.page_log2 == 16;
-        match end {
-            Some(end) if !ty.memory64 && paged && end <= GUARD => {
+        match arg.offset.checked_add(u64::from(bytes)) {
+            Some(end) if ty.page_log2 == 16 && end <= GUARD => {
+                let index = if ty.memory64 { self.reachable_index(index) } else { index };
+                let base = self.memory_base(arg.memory);
                 let address = self.builder.ins().iadd(base, index);
                 Place { address, offset: offset32(arg.offset), flags }
             }
             Some(end) => {
-                let (outside, offset) = self.outside(&ty, arg, index, end);
+                let outside = self.outside(&ty, arg, index, end);
+                let base = self.memory_base(arg.memory);
                 let mut address = self.builder.ins().iadd(base, index);
-                if arg.offset > 0 && offset == 0 {
+                if arg.offset > 0 {
                     let by = self.word(arg.offset.cast_signed());
                     address = self.builder.ins().iadd(address, by);
                 }
                 let null = self.word(0);
                 let address = self.builder.ins().select_spectre_guard(outside, null, address);
-                Place { address, offset, flags }
+                Place { address, offset: 0, flags }
             }
             // No memory is that long.
             None => {
@@ -66,22 +67,23 @@ impl FuncTranslator<'_> {
         }
     }
 
-    /// Whether an access that ends `end` bytes after `index` leaves the memory; and the part of the constant offset
-    /// that may still be added after the check, because the guard takes it.
-    fn outside(&mut self, ty: &MemoryType, arg: &MemArg, index: Value, end: u64) -> (Value, i32) {
+    /// An index into a 64-bit memory, or the first one behind the reservation, where the guard is, for all beyond.
+    /// A minimum is a conditional move: nothing is speculated on.
+    fn reachable_index(&mut self, index: Value) -> Value {
+        let limit = self.word(MEMORY64_BYTES as i64);
+        self.builder.ins().umin(index, limit)
+    }
+
+    /// Whether an access that ends `end` bytes after `index` leaves the memory.
+    fn outside(&mut self, ty: &MemoryType, arg: &MemArg, index: Value, end: u64) -> Value {
         let length = self.memory_bytes(arg.memory);
-        if ty.page_log2 == 16 && end <= GUARD {
-            // A null address with this offset must fault as well: the first pages of the address space never map.
-            let small = if arg.offset < 4096 { offset32(arg.offset) } else { 0 };
-            return (self.builder.ins().icmp(IntCC::UnsignedGreaterThan, index, length), small);
-        }
         let by = self.word(end.cast_signed());
         let last = if ty.memory64 {
             self.builder.ins().uadd_overflow_trap(index, by, trapcode::MEMORY_OUT_OF_BOUNDS)
         } else {
             self.builder.ins().iadd(index, by)
         };
-        (self.builder.ins().icmp(IntCC::UnsignedGreaterThan, last, length), 0)
+        self.builder.ins().icmp(IntCC::UnsignedGreaterThan, last, length)
     }
 
     /// The first byte of a memory.

@@ -1,9 +1,11 @@
 //! Sizes, growth and bulk operations of linear memories (core spec, "Memory Instructions").
 
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use wasmparser::Operator;
 
 use super::super::builtin::Builtin;
+use super::super::trapcode;
 use super::translator::FuncTranslator;
 
 impl FuncTranslator<'_> {
@@ -24,14 +26,16 @@ impl FuncTranslator<'_> {
             }
             Operator::MemoryCopy { dst_mem, src_mem } => {
                 let (to, from, count) = self.pop3();
-                let (dst, src) = (self.number(dst_mem), self.number(src_mem));
-                let args = [dst, src, self.index64(to), self.index64(from), self.index64(count)];
-                self.builtin_checked(Builtin::memory_copy, &args);
+                let count = self.index64(count);
+                let to = self.range(dst_mem, to, count);
+                let from = self.range(src_mem, from, count);
+                self.builtin(Builtin::move_bytes, &[to, from, count]);
             }
             Operator::MemoryFill { mem } => {
                 let (at, byte, count) = self.pop3();
-                let args = [self.number(mem), self.index64(at), byte, self.index64(count)];
-                self.builtin_checked(Builtin::memory_fill, &args);
+                let count = self.index64(count);
+                let to = self.range(mem, at, count);
+                self.builtin(Builtin::fill_bytes, &[to, byte, count]);
             }
             Operator::MemoryInit { data_index, mem } => {
                 let (to, from, count) = self.pop3();
@@ -45,6 +49,21 @@ impl FuncTranslator<'_> {
             _ => return false,
         }
         true
+    }
+
+    /// The host address of `count` bytes at a guest address; traps unless the memory has them all.
+    fn range(&mut self, memory: u32, at: Value, count: Value) -> Value {
+        let at = self.index64(at);
+        let end = if self.module.memories[memory as usize].memory64 {
+            self.builder.ins().uadd_overflow_trap(at, count, trapcode::MEMORY_OUT_OF_BOUNDS)
+        } else {
+            self.builder.ins().iadd(at, count)
+        };
+        let length = self.memory_bytes(memory);
+        let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, length);
+        self.builder.ins().trapnz(outside, trapcode::MEMORY_OUT_OF_BOUNDS);
+        let base = self.memory_base(memory);
+        self.builder.ins().iadd(base, at)
     }
 
     /// Pushes a number of pages in the memory's width.
