@@ -72,7 +72,9 @@ pub enum Trap {
         align: u32,
     },
     /// A string's pointer and length leave the memory.
-    #[error("string pointer/length out of bounds of memory: string content out-of-bounds: {pointer:#x} + {bytes} bytes, memory has {memory}")]
+    #[error(
+        "string pointer/length out of bounds of memory: string content out-of-bounds: {pointer:#x} + {bytes} bytes, memory has {memory}"
+    )]
     StringOutOfBounds {
         /// Where the string begins.
         pointer: u64,
@@ -90,7 +92,9 @@ pub enum Trap {
         limit: u64,
     },
     /// A list's pointer and length leave the memory.
-    #[error("list pointer/length out of bounds of memory: list content out-of-bounds: {pointer:#x} + {bytes} bytes, memory has {memory}")]
+    #[error(
+        "list pointer/length out of bounds of memory: list content out-of-bounds: {pointer:#x} + {bytes} bytes, memory has {memory}"
+    )]
     ListOutOfBounds {
         /// Where the list begins.
         pointer: u64,
@@ -161,13 +165,17 @@ pub enum Trap {
     #[error("unknown handle index {0}")]
     UnknownHandle(u32),
     /// A handle of another type.
-    #[error("handle index {index} used with the wrong type, expected guest-defined resource but found a different guest-defined resource")]
+    #[error(
+        "handle index {index} used with the wrong type, expected guest-defined resource but found a different guest-defined resource"
+    )]
     WrongHandleType {
         /// The handle.
         index: u32,
     },
     /// A borrow handle where an own handle is needed.
-    #[error("handle index {index} is a borrow, expected an own handle: cannot lift own resource from a borrow")]
+    #[error(
+        "handle index {index} is a borrow, expected an own handle: cannot lift own resource from a borrow"
+    )]
     NotOwned {
         /// The handle.
         index: u32,

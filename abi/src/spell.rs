@@ -123,7 +123,9 @@ mod tests {
     #[test]
     fn functions_read_as_wit() {
         let point = ValType::Record(
-            [("x", ValType::S32), ("y", ValType::F64)].map(|(name, ty)| Field { name: name.into(), ty }).into(),
+            [("x", ValType::S32), ("y", ValType::F64)]
+                .map(|(name, ty)| Field { name: name.into(), ty })
+                .into(),
         );
         let ty = FuncType {
             params: [

@@ -41,13 +41,17 @@ pub trait HostFunc: Send + Sync {
     fn call(&self, call: &mut dyn HostCall) -> Result<(), Trap>;
 }
 
+/// What the host does when a guest drops its own handle of a resource: with the state of the tree, and the
+/// representation.
+pub type DropResource = dyn Fn(&mut (dyn Any + Send), u32) -> Result<(), Trap> + Send + Sync;
+
 /// A resource type that the host implements.
 #[derive(Clone)]
 pub struct HostResource {
     /// Its number, [`ResourceType::host`].
     pub ty: ResourceType,
-    /// Called with the state of the tree and the representation when a guest drops its own handle.
-    pub drop: Option<Arc<dyn Fn(&mut (dyn Any + Send), u32) -> Result<(), Trap> + Send + Sync>>,
+    /// Called when a guest drops its own handle.
+    pub drop: Option<Arc<DropResource>>,
 }
 
 /// One thing that the host offers by name.

@@ -281,8 +281,8 @@ impl CtxLayout {
 /// The byte offsets of one linked tree's `VmDomain`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DomainLayout {
-    count: u32,
     processes: u32,
+    flags: u32,
     funcs: u32,
     memories: u32,
     size: u32,
@@ -296,17 +296,17 @@ impl DomainLayout {
         let func_slots = (flags + processes * 4).next_multiple_of(8);
         let memory_slots = func_slots + funcs * 16;
         let size = (memory_slots + memories * 16).next_multiple_of(16);
-        DomainLayout { count: processes, processes: flags, funcs: func_slots, memories: memory_slots, size }
+        DomainLayout { processes, flags, funcs: func_slots, memories: memory_slots, size }
     }
     /// How many processes there are.
     #[must_use]
     pub const fn processes(&self) -> u32 {
-        self.count
+        self.processes
     }
     /// The flags word ([`flags`]) of process `index`.
     #[must_use]
     pub const fn flags(&self, index: u32) -> u32 {
-        self.processes + index * 4
+        self.flags + index * 4
     }
     /// The [`VmFuncImport`] of function slot `index`.
     #[must_use]

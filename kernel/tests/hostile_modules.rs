@@ -1,5 +1,7 @@
 //! Modules made to hurt the compiler: each is compiled or refused, soon, and nothing panics.
 
+#![allow(clippy::unwrap_used, reason = "a test that has nothing to unwrap has failed")]
+
 use std::fmt::Write;
 
 use atoll_kernel::jit::compile_error::CompileError;

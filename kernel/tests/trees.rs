@@ -1,5 +1,7 @@
 //! Component trees from text to calls: what is a process, who is wired to whom, what a fault takes with it.
 
+#![allow(clippy::unwrap_used, reason = "a test that has nothing to unwrap has failed")]
+
 use std::sync::Arc;
 
 use abi::fault::Trap;

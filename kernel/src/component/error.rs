@@ -34,7 +34,7 @@ pub enum ComponentError {
 
 impl From<wasmparser::BinaryReaderError> for ComponentError {
     fn from(error: wasmparser::BinaryReaderError) -> ComponentError {
-        ComponentError::Invalid { message: error.message().to_owned(), offset: error.offset() as u64 }
+        ComponentError::Invalid { message: error.message().to_owned(), offset: error.offset() }
     }
 }
 

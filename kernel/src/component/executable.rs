@@ -6,9 +6,9 @@ use std::sync::Arc;
 use wasmparser::WasmFeatures;
 
 use super::error::{ComponentError, ImageLoadError, LaunchError, LinkError};
-use super::packed;
 use super::link::{self, LinkOptions};
 use super::linked::Linked;
+use super::packed;
 use super::parse::{self, Component};
 use super::tree::Tree;
 use crate::host::Imports;

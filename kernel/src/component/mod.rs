@@ -13,11 +13,11 @@
 
 pub mod error;
 pub mod executable;
-pub mod packed;
 pub mod link;
 pub mod linked;
 pub mod name;
 pub mod options;
+pub mod packed;
 pub mod tree;
 pub mod validate;
 

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use wasmparser::PrimitiveValType;
 use wasmparser::component_types::{
-    ComponentAnyTypeId, ComponentDefinedType, ComponentDefinedTypeId, ComponentEntityType, ComponentFuncTypeId,
-    ComponentInstanceTypeId, ComponentTypeId, ComponentValType,
+    ComponentAnyTypeId, ComponentDefinedType, ComponentDefinedTypeId, ComponentEntityType,
+    ComponentFuncTypeId, ComponentInstanceTypeId, ComponentTypeId, ComponentValType,
 };
 use wasmparser::types::{Types, TypesRef};
 
@@ -86,7 +86,11 @@ impl Sizes<'_> {
     fn component(&mut self, id: ComponentTypeId) -> Result<(), TooLarge> {
         let types = self.types;
         let component = &types[id];
-        component.imports.values().chain(component.exports.values()).try_for_each(|item| self.entity(&item.ty))
+        component
+            .imports
+            .values()
+            .chain(component.exports.values())
+            .try_for_each(|item| self.entity(&item.ty))
     }
 
     fn instance(&mut self, id: ComponentInstanceTypeId) -> Result<(), TooLarge> {
@@ -206,7 +210,9 @@ fn primitive(ty: PrimitiveValType) -> Layout {
     match ty {
         PrimitiveValType::Bool | PrimitiveValType::S8 | PrimitiveValType::U8 => scalar(1),
         PrimitiveValType::S16 | PrimitiveValType::U16 => scalar(2),
-        PrimitiveValType::S32 | PrimitiveValType::U32 | PrimitiveValType::F32 | PrimitiveValType::Char => scalar(4),
+        PrimitiveValType::S32 | PrimitiveValType::U32 | PrimitiveValType::F32 | PrimitiveValType::Char => {
+            scalar(4)
+        }
         PrimitiveValType::S64 | PrimitiveValType::U64 | PrimitiveValType::F64 => scalar(8),
         PrimitiveValType::String => pair(),
         PrimitiveValType::ErrorContext => handle(),

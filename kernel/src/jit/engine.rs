@@ -31,7 +31,8 @@ pub struct EngineOptions {
 /// Everything of WebAssembly that the kernel compiles.
 #[must_use]
 pub fn features() -> WasmFeatures {
-    let more = WasmFeatures::THREADS.union(WasmFeatures::CUSTOM_PAGE_SIZES).union(WasmFeatures::WIDE_ARITHMETIC);
+    let more =
+        WasmFeatures::THREADS.union(WasmFeatures::CUSTOM_PAGE_SIZES).union(WasmFeatures::WIDE_ARITHMETIC);
     WasmFeatures::WASM3.union(more)
 }
 

@@ -28,9 +28,9 @@ use super::body::Body;
 use super::compile_error::CompileError;
 use super::engine::Engine;
 use super::image::{Code, Image};
+use crate::jit::trapcode;
 use crate::limits::{ADAPTER_NODES, ADAPTERS_NODES};
 use crate::trap::site::{Catch, CodeFrame, CodeInfo, Edge};
-use crate::jit::trapcode;
 use crate::vm::{DomainLayout, flags};
 
 mod copy;

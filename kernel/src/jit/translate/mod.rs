@@ -30,9 +30,9 @@ use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use wasmparser::{FuncValidator, FunctionBody, Operator, OperatorsReader, ValidatorResources};
 
+use self::translator::FrameKind;
 pub use self::translator::FuncTranslator;
 pub(super) use self::translator::clif_type;
-use self::translator::FrameKind;
 use super::compile_error::CompileError;
 use super::module::Module;
 use super::sections;
