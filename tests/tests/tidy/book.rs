@@ -22,9 +22,29 @@ pub fn check(root: &Path) -> Vec<Finding> {
                 findings.push(Finding::new(page, line, format!("`{target}` is not there; mend the link")));
             }
         }
+        findings.extend(stale_counts(root, page, &read(page)));
         let name = page.strip_prefix("docs/").filter(|name| *name != "SUMMARY.md");
         if name.is_some_and(|name| !summary.contains(&format!("({name})"))) {
             findings.push(Finding::new(page, 1, "no line in docs/SUMMARY.md; add one, or delete the page"));
+        }
+    }
+    findings
+}
+
+/// Table rows that give a file's lines (`| \`path.rs\` | 120 | …`): the file is there, and has about as many.
+fn stale_counts(root: &Path, page: &str, text: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, file, count, ..] = cells[..] else { continue };
+        let (Some(file), Ok(said)) =
+            (file.strip_prefix('`').and_then(|file| file.strip_suffix('`')), count.parse())
+        else {
+            continue;
+        };
+        let counted = std::fs::read_to_string(root.join(file)).map_or(0, |text| text.lines().count());
+        if !counted.abs_diff(said).checked_mul(10).is_some_and(|tenfold| tenfold <= counted) {
+            findings.push(Finding::new(page, index + 1, format!("`{file}` has {counted} lines, not {said}")));
         }
     }
     findings
@@ -42,6 +62,15 @@ fn links(page: &str) -> Vec<(usize, String)> {
         }
     }
     found
+}
+
+#[test]
+fn compares_counts_of_lines() {
+    let root = crate::root();
+    let lines = std::fs::read_to_string(root.join("LICENSE")).expect("it is there").lines().count();
+    let found = |said: usize| stale_counts(&root, "a.md", &format!("| `LICENSE` | {said} | why |")).len();
+    assert_eq!((found(lines), found(lines + lines / 11), found(2 * lines)), (0, 0, 1));
+    assert_eq!(stale_counts(&root, "a.md", "| `gone.rs` | 3 | why |\n| word | 3 |").len(), 1);
 }
 
 #[test]
