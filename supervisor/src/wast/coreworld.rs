@@ -39,6 +39,8 @@ pub(super) struct CoreWorld {
     domain: Domain,
     spectest: HashMap<String, Extern>,
     registered: HashMap<String, InstanceIndex>,
+    /// What another domain gave, by module and name: shared memories are of use, the rest does not link.
+    given: HashMap<String, HashMap<String, Extern>>,
 }
 
 impl CoreWorld {
@@ -47,6 +49,22 @@ impl CoreWorld {
         // Files run side by side; threads of their own for each small module would only get in each other's way.
         let options = EngineOptions { features, threads: Some(1), ..EngineOptions::default() };
         let engine = Engine::with(options).map_err(|error| error.to_string())?;
+        CoreWorld::of(engine)
+    }
+
+    /// An empty domain for another thread, where `module` has what `instance` exports.
+    pub(super) fn beside(&self, shared: Option<(&str, InstanceIndex)>) -> Result<CoreWorld, String> {
+        let mut world = CoreWorld::of(self.engine.clone())?;
+        if let Some((module, instance)) = shared {
+            let exports = self.domain.exports(instance);
+            let exports = exports.map(|(name, item)| (name.to_owned(), item)).collect();
+            world.given.insert(module.to_owned(), exports);
+        }
+        Ok(world)
+    }
+
+    fn of(engine: Engine) -> Result<CoreWorld, String> {
+        let features = engine.options().features;
         let mut domain = Domain::new(&engine, DomainOptions::default());
         let mut shelf = HashMap::new();
         for text in spectest::modules(features) {
@@ -57,7 +75,7 @@ impl CoreWorld {
             let exports = domain.exports(instance).map(|(name, item)| (name.to_owned(), item));
             shelf.extend(exports);
         }
-        Ok(CoreWorld { engine, domain, spectest: shelf, registered: HashMap::new() })
+        Ok(CoreWorld { engine, domain, spectest: shelf, registered: HashMap::new(), given: HashMap::new() })
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -90,13 +108,20 @@ impl CoreWorld {
         match self.registered.get(module) {
             Some(&instance) => self.domain.export(instance, name),
             None if module == "spectest" => self.spectest.get(name).cloned(),
-            None => None,
+            None => self.given.get(module)?.get(name).cloned(),
         }
     }
 
     /// Lets later modules import from `instance` by `name`.
     pub(super) fn register(&mut self, name: &str, instance: InstanceIndex) {
         self.registered.insert(name.to_owned(), instance);
+    }
+
+    /// The same for what another domain gave as `given`.
+    pub(super) fn register_given(&mut self, name: &str, given: &str) {
+        if let Some(exports) = self.given.get(given).cloned() {
+            self.given.insert(name.to_owned(), exports);
+        }
     }
 
     /// Calls an exported function. The outer error says why it cannot be called.

@@ -236,6 +236,34 @@ mod tests {
     }
 
     #[test]
+    fn threads_share_a_memory() {
+        let script = r#"
+            (module $M (memory (export "m") 1 1 shared))
+            (thread $T1 (shared (module $M))
+                (register "mem" $M)
+                (module
+                    (memory (import "mem" "m") 1 1 shared)
+                    (func (export "go") (result i32)
+                        (i32.atomic.store (i32.const 4) (i32.const 42))
+                        (i32.atomic.store (i32.const 0) (i32.const 1))
+                        (memory.atomic.notify (i32.const 0) (i32.const 1))))
+                (invoke "go"))
+            (thread $T2 (shared (module $M))
+                (module
+                    (memory (import "M" "m") 1 1 shared)
+                    (func (export "wait") (result i32)
+                        (loop (br_if 0 (i32.eqz (i32.atomic.load (i32.const 0)))))
+                        (i32.load (i32.const 4))))
+                (assert_return (invoke "wait") (i32.const 42))
+                (assert_return (invoke "wait") (i32.const 43)))
+            (wait $T1) (wait $T2) (wait $T2)"#;
+        let tally = tally(script);
+        assert_eq!(tally.assertions, Counts { passed: 1, failed: 1, skipped: 0 }, "{tally:#?}");
+        // The second `(wait $T2)` finds no thread.
+        assert_eq!(tally.actions, Counts { passed: 9, failed: 1, skipped: 0 }, "{tally:#?}");
+    }
+
+    #[test]
     fn what_needs_a_broken_module_is_skipped() {
         let tally = tally(r#"(module $a (func (result i32))) (assert_return (invoke "f")) (invoke $a "f")"#);
         assert_eq!(tally.assertions, Counts { passed: 0, failed: 0, skipped: 1 });

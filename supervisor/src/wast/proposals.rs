@@ -7,6 +7,7 @@ use wasmparser::WasmFeatures;
 const OFF: WasmFeatures = WasmFeatures::CM_VALUES
     .union(WasmFeatures::CM_NESTED_NAMES)
     .union(WasmFeatures::CM_GC)
+    .union(WasmFeatures::CM64)
     .union(WasmFeatures::LEGACY_EXCEPTIONS)
     .union(WasmFeatures::MEMORY_CONTROL)
     .union(WasmFeatures::SHARED_EVERYTHING_THREADS)

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread::{self, ScopedJoinHandle};
 
 use abi::fault::{Fault, Trap};
 use kernel::component::executable::Executable;
@@ -10,7 +11,7 @@ use kernel::jit::library::Library;
 use wast::component::WastVal;
 use wast::lexer::Lexer;
 use wast::parser::{self, ParseBuffer};
-use wast::{QuoteWat, Wast, WastArg, WastDirective, WastExecute, WastInvoke, WastRet, Wat};
+use wast::{QuoteWat, Wast, WastArg, WastDirective, WastExecute, WastInvoke, WastRet, WastThread, Wat};
 
 use super::corevalue::CoreValue;
 use super::coreworld::{CoreWorld, LoadError, Refusal};
@@ -32,7 +33,7 @@ pub(super) fn run(name: &str, text: &str, options: &Options) -> Tally {
         Err(error) => return unreadable(tally, text, &error),
         Ok(script) => match Script::new(text, options) {
             Err(got) => tally.add(1, "script", Verdict::Failed { expected: "an engine".to_owned(), got }),
-            Ok(mut run) => run.directives(script.directives, &mut tally),
+            Ok(mut run) => run.directives(script.directives, &mut tally, 0),
         },
     }
     tally
@@ -44,6 +45,9 @@ fn unreadable(mut tally: Tally, text: &str, error: &wast::Error) -> Tally {
     tally
 }
 
+/// How many threads of a script may be around a directive.
+const MAX_THREADS_DEEP: u32 = 8;
+
 /// Why a directive does not pass.
 enum Stop {
     /// What it is about failed before.
@@ -53,6 +57,25 @@ enum Stop {
 }
 
 type Step<T> = Result<T, Stop>;
+
+fn verdict(step: Step<()>) -> Verdict {
+    match step {
+        Ok(()) => Verdict::Passed,
+        Err(Stop::Skip) => Verdict::Skipped,
+        Err(Stop::Mismatch { expected, got }) => Verdict::Failed { expected, got },
+    }
+}
+
+/// Waits for a thread and adds what came of its directives.
+fn joined(thread: ScopedJoinHandle<'_, Tally>, tally: &mut Tally) -> Step<()> {
+    match thread.join() {
+        Ok(theirs) => {
+            tally.absorb(theirs);
+            Ok(())
+        }
+        Err(_) => mismatch("a thread that ends", "it panicked"),
+    }
+}
 
 fn mismatch<T>(expected: impl Into<String>, got: impl Into<String>) -> Step<T> {
     Err(Stop::Mismatch { expected: expected.into(), got: got.into() })
@@ -69,8 +92,10 @@ enum Definition {
 
 /// An instance that actions can be about.
 #[derive(Clone, Copy)]
-enum Target {
+enum Target<'a> {
     Core(InstanceIndex),
+    /// What another thread shares under this name: it can be imported from, and no more.
+    Shared(&'a str),
     Component(Running),
     Broken,
 }
@@ -88,8 +113,8 @@ struct Script<'a> {
     core: CoreWorld,
     trees: TreeWorld,
     definitions: HashMap<Option<&'a str>, Definition>,
-    instances: HashMap<&'a str, Target>,
-    current: Option<Target>,
+    instances: HashMap<&'a str, Target<'a>>,
+    current: Option<Target<'a>>,
 }
 
 impl<'a> Script<'a> {
@@ -100,17 +125,59 @@ impl<'a> Script<'a> {
         Ok(Script { text, core, trees, definitions, instances, current: None })
     }
 
-    fn directives(&mut self, directives: Vec<WastDirective<'a>>, tally: &mut Tally) {
-        for directive in directives {
-            let line = directive.span().linecol_in(self.text).0 + 1;
-            let word = word(&directive);
-            let verdict = match self.directive(directive) {
-                Ok(()) => Verdict::Passed,
-                Err(Stop::Skip) => Verdict::Skipped,
-                Err(Stop::Mismatch { expected, got }) => Verdict::Failed { expected, got },
-            };
-            tally.add(line, word, verdict);
-        }
+    /// Carries out directives in order; `depth` says how many threads are around this one.
+    fn directives(&mut self, directives: Vec<WastDirective<'a>>, tally: &mut Tally, depth: u32) {
+        thread::scope(|scope| {
+            let mut threads: HashMap<&str, ScopedJoinHandle<'_, Tally>> = HashMap::new();
+            for directive in directives {
+                let line = directive.span().linecol_in(self.text).0 + 1;
+                let word = word(&directive);
+                let step = match directive {
+                    WastDirective::Thread(thread) if depth < MAX_THREADS_DEEP => {
+                        let name = thread.name.name();
+                        self.beside(&thread).map(|mut beside| {
+                            let run = move || {
+                                let mut tally = Tally::default();
+                                beside.directives(thread.directives, &mut tally, depth + 1);
+                                tally
+                            };
+                            threads.insert(name, scope.spawn(run));
+                        })
+                    }
+                    WastDirective::Wait { thread, .. } => match threads.remove(thread.name()) {
+                        Some(thread) => joined(thread, tally),
+                        None => mismatch("a thread to wait for", format!("no thread `{}`", thread.name())),
+                    },
+                    directive => self.directive(directive),
+                };
+                tally.add(line, word, verdict(step));
+            }
+            for thread in threads.into_values() {
+                if let Err(stop) = joined(thread, tally) {
+                    tally.add(1, "thread", verdict(Err(stop)));
+                }
+            }
+        });
+    }
+
+    /// A script for another thread: domains of its own, and what the thread's directive shares with it.
+    fn beside(&self, thread: &WastThread<'a>) -> Step<Script<'a>> {
+        let shared = match thread.shared_module.map(|id| id.name()) {
+            None => None,
+            Some(name) => match self.target(Some(name))? {
+                Target::Core(instance) => Some((name, instance)),
+                Target::Shared(_) => {
+                    return mismatch("an instance of this thread to share", "another thread's");
+                }
+                Target::Component(_) => return mismatch("a core instance to share", "a component instance"),
+                Target::Broken => return Err(Stop::Skip),
+            },
+        };
+        let core = self.core.beside(shared).or_else(|got| mismatch("a domain", got))?;
+        let trees = TreeWorld::new(core.engine(), core.engine().options().features);
+        let definitions = self.definitions.clone();
+        let instances = shared.into_iter().map(|(name, _)| (name, Target::Shared(name))).collect();
+        Ok(Script { text: self.text, core, trees, definitions, instances, current: None })
     }
 
     fn directive(&mut self, directive: WastDirective<'a>) -> Step<()> {
@@ -128,6 +195,10 @@ impl<'a> Script<'a> {
             D::Register { name, module, .. } => match self.target(module.map(|id| id.name()))? {
                 Target::Core(instance) => {
                     self.core.register(name, instance);
+                    Ok(())
+                }
+                Target::Shared(given) => {
+                    self.core.register_given(name, given);
                     Ok(())
                 }
                 Target::Component(_) => {
@@ -163,7 +234,9 @@ impl<'a> Script<'a> {
             }
             D::AssertUnlinkable { module, message, .. } => self.assert_unlinkable(module, message),
             D::AssertSuspension { .. } => mismatch("stack switching", "not supported"),
-            D::Thread(_) | D::Wait { .. } => mismatch("threads", "not supported"),
+            D::Thread(_) | D::Wait { .. } => {
+                mismatch(format!("threads at most {MAX_THREADS_DEEP} deep"), "one deeper")
+            }
         }
     }
 
@@ -214,13 +287,13 @@ impl<'a> Script<'a> {
             match target {
                 Target::Core(instance) => self.core.register(name, instance),
                 Target::Component(running) => self.trees.register(name, running),
-                Target::Broken => {}
+                Target::Shared(_) | Target::Broken => {}
             }
         }
         Ok(())
     }
 
-    fn instantiate(&mut self, definition: &Definition) -> Step<Result<Target, LoadError>> {
+    fn instantiate(&mut self, definition: &Definition) -> Step<Result<Target<'a>, LoadError>> {
         match definition {
             Definition::Core(library) => Ok(self.core.instantiate(library).map(Target::Core)),
             Definition::Component(executable) => Ok(self.trees.launch(executable).map(Target::Component)),
@@ -228,7 +301,7 @@ impl<'a> Script<'a> {
         }
     }
 
-    fn target(&self, name: Option<&str>) -> Step<Target> {
+    fn target(&self, name: Option<&str>) -> Step<Target<'a>> {
         let target = match name {
             None => self.current,
             Some(name) => self.instances.get(name).copied(),
@@ -248,6 +321,7 @@ impl<'a> Script<'a> {
                     Err(got) => mismatch("a global", got),
                 },
                 Target::Component(_) => mismatch("a global", "a component exports none"),
+                Target::Shared(_) => mismatch("an instance of this thread", "another thread's"),
                 Target::Broken => Err(Stop::Skip),
             },
             WastExecute::Wat(wat) => {
@@ -279,6 +353,7 @@ impl<'a> Script<'a> {
                     Err(got) => mismatch(format!("a function `{}`", invoke.name), got),
                 }
             }
+            Target::Shared(_) => mismatch("an instance of this thread", "another thread's"),
             Target::Broken => Err(Stop::Skip),
         }
     }

@@ -92,6 +92,17 @@ impl Tally {
         }
     }
 
+    /// Adds what came of a thread of the same script.
+    pub(super) fn absorb(&mut self, thread: Tally) {
+        let pairs = [(&mut self.assertions, thread.assertions), (&mut self.actions, thread.actions)];
+        for (mine, theirs) in pairs {
+            mine.passed += theirs.passed;
+            mine.failed += theirs.failed;
+            mine.skipped += theirs.skipped;
+        }
+        self.failures.extend(thread.failures);
+    }
+
     /// Writes the line of the file, then its failures.
     ///
     /// # Errors
