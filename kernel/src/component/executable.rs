@@ -105,8 +105,9 @@ impl Executable {
     }
 }
 
-/// The proposals that components are validated with: all that the Component Model's suite uses.
+/// The proposals that components are validated with: all that the Component Model's suite uses. The canonical ABI here
+/// knows pointers of 32 bits only.
 #[must_use]
 pub fn features() -> WasmFeatures {
-    WasmFeatures::all() - WasmFeatures::CM_VALUES - WasmFeatures::CM_NESTED_NAMES
+    WasmFeatures::all() - WasmFeatures::CM_VALUES - WasmFeatures::CM_NESTED_NAMES - WasmFeatures::CM64
 }

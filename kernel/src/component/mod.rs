@@ -6,7 +6,7 @@
 //! - [`executable`]: definitions and compiled libraries; [`packed`]: the same as bytes
 //! - [`link`]: definitions → a linear program ([`linked`]), as [`options`] say; [`edge`]: lifting and lowering;
 //!   [`draft`]: a domain meanwhile; [`def`], [`spaces`]: what an index means meanwhile
-//! - [`offer`]: what the host gives; [`name`]: by which name; [`resolve`]: types
+//! - [`offer`], [`offered_module`]: what the host gives; [`name`]: by which name; [`resolve`]: types
 //! - [`tree`]: launches that and calls into it ([`call`], [`task`]); [`running`]: what its built-ins ([`hooks`]) work on; [`guest`]: a
 //!   process as one side of a call
 //! - [`error`]: why not
@@ -28,6 +28,7 @@ mod edge;
 mod guest;
 mod hooks;
 mod offer;
+mod offered_module;
 mod parse;
 mod resolve;
 mod running;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use abi::types::ResourceType;
+use abi::types::{FuncType, ResourceType, ValType};
 use wasmparser::component_types::{
     ComponentAnyTypeId, ComponentEntityType, ComponentFuncTypeId, ComponentInstanceTypeId,
 };
@@ -13,10 +13,10 @@ use super::def::{Def, Frame, FuncDef, HostDef, InstanceDef};
 use super::error::LinkError;
 use super::link::Linker;
 use super::linked::{Provider, ResourceInfo};
-use super::name;
 use super::parse::EntityIndex;
 use super::resolve::Resolver;
 use super::spaces::{bind, dangling};
+use super::{name, offered_module};
 use crate::host::{Import, Imports};
 
 /// Finds what the host offers for one import of the root, and the name the host has it by.
@@ -48,7 +48,7 @@ fn import(
         (ComponentEntityType::Instance(id), None) => instance(linker, frame, name, id, None),
         (ComponentEntityType::Func(id), Some(Import::Func(func))) => {
             let ty = Resolver::new(frame).func(id)?;
-            if let Some(offered) = func.ty().filter(|offered| **offered != ty) {
+            if let Some(offered) = func.ty().filter(|offered| !serves(offered, &ty)) {
                 return Err(mismatch(name, &ty.to_string(), &offered.to_string()));
             }
             let host = HostDef { name: name.to_owned(), ty: Arc::new(ty), func: Arc::clone(func) };
@@ -56,23 +56,38 @@ fn import(
         }
         (ComponentEntityType::Func(id), None) => missing_func(linker, frame, name, id),
         (ComponentEntityType::Type { created: ComponentAnyTypeId::Resource(id), .. }, offer) => {
-            let def = match offer {
-                // An alias of a resource type that another import brought.
-                None if frame.resource(id.resource()).is_some() => {
-                    Def::Resource(frame.resource(id.resource()).ok_or_else(|| dangling("resource type"))?)
+            let def = match (frame.resource(id.resource()), offer) {
+                // An alias of a resource type that another import brought: it needs no offer, or the same one.
+                (Some(known), None) => Def::Resource(known),
+                (Some(known), Some(Import::Resource(resource))) if resource.ty == known => {
+                    Def::Resource(known)
                 }
-                offer => resource(linker, name, offer)?,
+                (Some(known), Some(Import::Resource(resource))) => {
+                    let (expected, found) = (known.to_string(), resource.ty.to_string());
+                    let found = format!("{found}: mismatched resource types");
+                    return Err(mismatch(name, &expected, &found));
+                }
+                (_, offer) => resource(linker, name, offer)?,
             };
             bind(frame, entity, &def);
             Ok(def)
         }
         (ComponentEntityType::Type { .. }, _) => Ok(Def::Type),
-        (ComponentEntityType::Module(_), Some(Import::Module(library))) => {
+        (ComponentEntityType::Module(id), Some(Import::Module(library))) => {
+            offered_module::check(linker.engine, frame.component.types.as_ref(), id, library)
+                .map_err(|message| LinkError::Core { module: name.to_owned(), message })?;
             Ok(Def::Module(Arc::clone(library)))
         }
         (entity, Some(offer)) => Err(mismatch(name, kind(entity), offered_kind(offer))),
         (entity, None) => Err(LinkError::Missing { kind: kind(entity), name: name.to_owned() }),
     }
+}
+
+/// Whether a function of type `offered` serves imports of type `wanted`. What a host calls its parameters is its own
+/// business.
+fn serves(offered: &FuncType, wanted: &FuncType) -> bool {
+    let types = |ty: &FuncType| ty.params.iter().map(|(_, ty)| ty.clone()).collect::<Vec<ValType>>();
+    offered.is_async == wanted.is_async && offered.result == wanted.result && types(offered) == types(wanted)
 }
 
 fn instance(
@@ -145,7 +160,7 @@ fn mismatch(name: &str, expected: &str, found: &str) -> LinkError {
 fn kind(entity: ComponentEntityType) -> &'static str {
     match entity {
         ComponentEntityType::Module(_) => "module",
-        ComponentEntityType::Func(_) => "func",
+        ComponentEntityType::Func(_) => "function",
         ComponentEntityType::Value(_) => "value",
         ComponentEntityType::Type { created: ComponentAnyTypeId::Resource(_), .. } => "resource",
         ComponentEntityType::Type { .. } => "type",
@@ -156,7 +171,7 @@ fn kind(entity: ComponentEntityType) -> &'static str {
 
 fn offered_kind(offer: &Import) -> &'static str {
     match offer {
-        Import::Func(_) => "func",
+        Import::Func(_) => "function",
         Import::Instance(_) => "instance",
         Import::Resource(_) => "resource",
         Import::Module(_) => "module",

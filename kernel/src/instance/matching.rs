@@ -91,7 +91,8 @@ pub(super) fn check(domain: &Domain, library: &Library, given: &[Extern]) -> Res
     Ok(())
 }
 
-fn matches(found: &ImportType, wanted: &ImportType) -> bool {
+/// Whether something of type `found` can be imported as `wanted`.
+pub(crate) fn matches(found: &ImportType, wanted: &ImportType) -> bool {
     match (found, wanted) {
         (ImportType::Func(found), ImportType::Func(wanted)) => found == wanted,
         (ImportType::Tag(found), ImportType::Tag(wanted)) => found == wanted,

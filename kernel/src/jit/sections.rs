@@ -467,7 +467,8 @@ fn unsupported(item: String, offset: u64) -> CompileError {
     CompileError::Unsupported { item, offset }
 }
 
-fn memory_type(ty: &wasmparser::MemoryType) -> MemoryType {
+/// The kernel's form of a memory's type.
+pub(crate) fn memory_type(ty: &wasmparser::MemoryType) -> MemoryType {
     MemoryType {
         minimum: ty.initial,
         maximum: ty.maximum,
@@ -478,7 +479,7 @@ fn memory_type(ty: &wasmparser::MemoryType) -> MemoryType {
 }
 
 /// The kernel's form of a value type of a module with these types, if it has one.
-pub(super) fn val_type(types: &[Type], ty: wasmparser::ValType) -> Option<ValType> {
+pub(crate) fn val_type(types: &[Type], ty: wasmparser::ValType) -> Option<ValType> {
     Some(match ty {
         wasmparser::ValType::I32 => ValType::I32,
         wasmparser::ValType::I64 => ValType::I64,
@@ -490,7 +491,7 @@ pub(super) fn val_type(types: &[Type], ty: wasmparser::ValType) -> Option<ValTyp
 }
 
 /// The same of a reference type.
-pub(super) fn ref_type(types: &[Type], ty: wasmparser::RefType) -> Option<RefType> {
+pub(crate) fn ref_type(types: &[Type], ty: wasmparser::RefType) -> Option<RefType> {
     Some(RefType { nullable: ty.is_nullable(), heap: heap_type(types, ty.heap_type())? })
 }
 
