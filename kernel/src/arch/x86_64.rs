@@ -85,7 +85,7 @@ pub unsafe extern "C" fn enter(
 /// # Safety
 /// Only [`Interrupted::land`] goes here.
 #[unsafe(naked)]
-unsafe extern "C" fn landed() -> u32 {
+pub(super) unsafe extern "C" fn landed() -> u32 {
     naked_asm!(
         "mov eax, 1",
         "add rsp, 8",
@@ -224,6 +224,19 @@ impl Interrupted {
     #[must_use]
     pub fn fp(&self) -> usize {
         self.register(libc::REG_RBP)
+    }
+
+    /// Lets the thread go on in `target`, as if its code had called that between two instructions.
+    ///
+    /// # Safety
+    /// The thread was interrupted in compiled code, on a guest stack; `target` must restore every register before it
+    /// returns.
+    pub unsafe fn divert(&mut self, target: unsafe extern "C" fn()) {
+        let sp = self.sp() - size_of::<usize>();
+        // SAFETY: compiled code keeps nothing below its stack pointer, and every guest stack has headroom there.
+        unsafe { (sp as *mut usize).write(self.pc()) };
+        self.set_register(libc::REG_RSP, sp);
+        self.set_register(libc::REG_RIP, target as *const () as usize);
     }
 
     /// Lets the thread go on where the `enter` that filled `landing` returns 1.

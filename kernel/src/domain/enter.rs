@@ -107,9 +107,13 @@ impl Domain {
 
     /// Runs a function of this domain with its values in slots.
     ///
+    /// Never inlined: guest code may go on on another OS thread, so who calls guests twice must not keep the address of
+    /// a thread-local that is used here.
+    ///
     /// # Safety
-    /// `target` must be a function of this domain with the entry of its signature, and `values` have the
-    /// slots for it, holding values of its parameters' types.
+    /// `target` must be a function of this domain with the entry of its signature, and `values` have the slots for it,
+    /// holding values of its parameters' types.
+    #[inline(never)]
     pub(crate) unsafe fn enter(
         &mut self,
         process: Option<u32>,

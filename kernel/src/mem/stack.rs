@@ -70,7 +70,9 @@ impl GuestStack {
     }
 
     /// Ends its use: to the pool if that has room, back to the system otherwise.
-    #[inline]
+    ///
+    /// Never inlined, so that no address of a thread-local is kept from before the stack was used.
+    #[inline(never)]
     pub fn give(self) {
         let mut stack = Some(self);
         // What was there before goes further down.

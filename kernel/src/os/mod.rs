@@ -4,6 +4,8 @@
 //!
 //! - [`page`]: the size of a page
 //! - [`signals`]: signal handlers
+//! - [`timer`]: timers that send a signal to a thread, and clocks
 
 pub mod page;
 pub mod signals;
+pub mod timer;

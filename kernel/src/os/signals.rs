@@ -4,6 +4,9 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 
+/// The signal that lets a worker look up from guest code. Ignored by default, and rarely used for what it was made for.
+pub const TICK: libc::c_int = libc::SIGURG;
+
 /// A handler as `sigaction` takes it.
 pub type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 
@@ -30,7 +33,7 @@ pub fn current(signal: libc::c_int) -> io::Result<Previous> {
     }
 }
 
-/// Lets `handler` handle `signal`, on the alternate stack of the thread.
+/// Lets `handler` handle `signal`, on the alternate stack of the thread. System calls that it interrupts are begun again.
 ///
 /// # Errors
 /// What the system says; it does not, for a signal that may be handled.
@@ -38,7 +41,7 @@ pub fn install(signal: libc::c_int, handler: Handler) -> io::Result<()> {
     // SAFETY: all zero is a valid `sigaction`: the default action, an empty mask.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = handler as *const () as usize;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
     // SAFETY: the handler has the type that SA_SIGINFO says; that it is signal-safe is its own duty.
     match unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) } {
         0 => Ok(()),
@@ -61,6 +64,18 @@ impl Previous {
                     libc::sigaction(signal, &raw const action, ptr::null_mut());
                 }
             }
+            // SAFETY: the arguments are ours.
+            _ => unsafe { self.pass_on(signal, info, context) },
+        }
+    }
+
+    /// Calls the handler, if there was one.
+    ///
+    /// # Safety
+    /// Only in a signal handler, with its arguments.
+    pub unsafe fn pass_on(&self, signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+        match self.0.sa_sigaction {
+            libc::SIG_DFL | libc::SIG_IGN => (),
             handler if self.0.sa_flags & libc::SA_SIGINFO != 0 => {
                 // SAFETY: the flag says that the handler has this type.
                 let handler: Handler = unsafe { std::mem::transmute(handler) };

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::ptr;
 
 use super::capture::{Capture, Pcs};
-use crate::arch::{self, Entry, Landing};
+use crate::arch::{self, Entry, Landing, Suspended};
 
 thread_local! {
     // Neither has a destructor, so a signal handler may use them at any time.
@@ -54,15 +54,16 @@ impl Activation {
         caller_fp: usize,
         process: Option<u32>,
     ) -> Result<(), Box<Faulted>> {
-        let parent = CURRENT.get();
-        let landing = Landing::default();
+        let (landing, parent) = (Landing::default(), ptr::null_mut());
         let mut activation = Activation { landing, parent, caller_fp, process, capture: None };
         let this = &raw mut activation;
-        CURRENT.set(this);
         // SAFETY: the caller's promises; the activation is on this frame, which outlives the call.
-        let cut_off =
-            unsafe { arch::enter(&raw mut (*this).landing, target.entry, target.ctx, target.code, values) };
-        CURRENT.set(parent);
+        let cut_off = unsafe {
+            (*this).parent = Activation::exchange(this);
+            let cut_off = arch::enter(&raw mut (*this).landing, target.entry, target.ctx, target.code, values);
+            Activation::exchange((*this).parent);
+            cut_off
+        };
         if cut_off == 0 {
             return Ok(());
         }
@@ -78,6 +79,15 @@ impl Activation {
         CURRENT.get()
     }
 
+    /// Makes `activation` the thread's innermost one; gives the one that was.
+    ///
+    /// Never inlined: guest code may be pre-empted and go on on another OS thread, so no function may use the address
+    /// of a thread-local before it and after it.
+    #[inline(never)]
+    pub(crate) fn exchange(activation: *mut Activation) -> *mut Activation {
+        CURRENT.replace(activation)
+    }
+
     /// The one that called the host function that began this one; null for the outermost.
     #[must_use]
     pub fn parent(&self) -> *const Activation {
@@ -88,6 +98,12 @@ impl Activation {
     #[must_use]
     pub fn outer_fp(&self) -> usize {
         self.landing.fp
+    }
+
+    /// Ends its guest code, which is suspended, without a fault of its own; gives where it is to go on.
+    pub(crate) fn cut_off(&mut self, suspended: &Suspended) -> *const Landing {
+        self.capture = Some(Capture::of_suspended(suspended, self.landing.fp));
+        &raw const self.landing
     }
 
     /// Handles a fault of its guest code: keeps what is needed to explain it, and cuts the guest off.
@@ -119,6 +135,7 @@ impl Faulted {
     /// # Safety
     /// `activation` must have just been cut off, on this thread, its parents being alive.
     #[cold]
+    #[inline(never)] // uses the thread's room for addresses: see `Activation::exchange`
     unsafe fn new(activation: &Activation) -> Box<Faulted> {
         let capture =
             activation.capture.expect("only the handler cuts an activation off, after it has captured");

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::{ptr, slice};
 
 use super::handler;
-use crate::arch::Interrupted;
+use crate::arch::{Interrupted, Suspended};
 use crate::limits::{GUEST_STACK_BYTES, HOST_HEADROOM_BYTES};
 use crate::mem::MemError;
 use crate::mem::reservation::{Access, Reservation};
@@ -12,10 +12,13 @@ use crate::mem::reservation::{Access, Reservation};
 /// A frame is at least its return address and its caller's frame pointer, so no guest stack holds more.
 const MAX_FRAMES: usize = (GUEST_STACK_BYTES + HOST_HEADROOM_BYTES) / 16 + 2;
 
+/// Stands for a signal where guest code did nothing wrong, but was cut off on somebody's order.
+pub const CUT_OFF: i32 = 0;
+
 /// A fault as the handler saw it.
 #[derive(Clone, Copy, Debug)]
 pub struct Capture {
-    /// The signal's number.
+    /// The signal's number, or [`CUT_OFF`].
     pub signal: i32,
     /// The instruction.
     pub pc: usize,
@@ -36,6 +39,18 @@ impl Capture {
         // pointer to the frame of `enter` is stack in use.
         unsafe { walk(registers.fp(), registers.sp(), outer_fp, &mut push) };
         Capture { signal, pc, address, frames }
+    }
+
+    /// The same of a thread that was pre-empted and is not to go on.
+    pub(super) fn of_suspended(suspended: &Suspended, outer_fp: usize) -> Capture {
+        let mut pcs = Pcs::of_thread();
+        let mut frames = 0;
+        let mut push = |pc| frames += usize::from(pcs.put(frames, pc));
+        push(suspended.pc);
+        suspended.unlinked_caller().into_iter().for_each(&mut push);
+        // SAFETY: as in `take`: the thread stands where it was interrupted.
+        unsafe { walk(suspended.fp, suspended.sp(), outer_fp, &mut push) };
+        Capture { signal: CUT_OFF, pc: suspended.pc, address: 0, frames }
     }
 }
 
