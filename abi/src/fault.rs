@@ -210,6 +210,9 @@ pub enum Trap {
         /// What is allowed.
         allowed: u64,
     },
+    /// Somebody ended it: who, and perhaps why.
+    #[error("killed: {0}")]
+    Killed(String),
     /// A host function failed.
     #[error("{0}")]
     Host(String),

@@ -11,8 +11,9 @@ use super::{Domain, Pending};
 use crate::jit::trapcode::{self, trap_of};
 use crate::limits::{FAULT_FRAMES, NULL_BYTES};
 use crate::mem::code;
+use crate::sched::park::current_thread;
 use crate::trap::activation::{Faulted, Stretch};
-use crate::trap::capture::Capture;
+use crate::trap::capture::{CUT_OFF, Capture};
 use crate::vm::flags;
 
 /// A frame and whose it is.
@@ -55,6 +56,11 @@ impl Domain {
     }
 
     fn cause(&mut self, capture: &Capture, guard: &Range<usize>) -> Pending {
+        if capture.signal == CUT_OFF {
+            // Whoever pardoned it meanwhile has the better reason; there is none to be had here any more.
+            let verdict = current_thread().and_then(|thread| thread.verdict());
+            return Pending::Trap(verdict.unwrap_or_else(|| Trap::Killed("for no reason that is known".to_owned())));
+        }
         let accessed = capture.signal == libc::SIGSEGV || capture.signal == libc::SIGBUS;
         if accessed && guard.contains(&capture.address) {
             return Pending::Trap(Trap::StackOverflow);

@@ -13,6 +13,7 @@ use crate::jit::valtype::{CoreFuncType, GlobalType, MemoryType, RefType, TableTy
 use crate::mem::MemError;
 use crate::mem::block::Pinned;
 use crate::mem::linear::Memory;
+use crate::sched::park::checkpoint;
 use crate::vm::{VmFuncImport, VmGlobal, VmHostCore, VmTable, VmTag};
 
 /// A host function as the domain keeps it; the trampoline's context is its first field.
@@ -179,7 +180,7 @@ unsafe extern "C" fn call_host(host: *mut VmHostCore, values: *mut u128) -> u32 
         Body::Values(body) => body(values),
         Body::Reentrant(body) => body(&mut Reentry { domain }, values),
     };
-    let result = result.and_then(|()| {
+    let result = result.and_then(|()| checkpoint()).and_then(|()| {
         match func
             .checked_results
             .iter()

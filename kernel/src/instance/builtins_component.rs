@@ -12,6 +12,7 @@ use abi::text::Step;
 use super::builtins::domain_of_record;
 use crate::domain::Domain;
 use crate::domain::upcalls::ComponentHooks;
+use crate::sched::park::checkpoint;
 
 /// Runs `work` and says how it went: a value of 32 bits, or -1 with a trap pending.
 fn value(
@@ -42,7 +43,7 @@ fn status(
 /// # Safety
 /// The module\'s contract.
 pub(super) unsafe extern "C" fn host_call(record: *mut u8, import: u32, values: *mut u64) -> u32 {
-    status(record, |hooks, domain| hooks.host_call(domain, import, values))
+    status(record, |hooks, domain| hooks.host_call(domain, import, values).and_then(|()| checkpoint()))
 }
 
 /// `resource_new`

@@ -1,0 +1,39 @@
+//! Which guest thread runs where, and for how long.
+//!
+//! A [`machine::Machine`] has workers, OS threads that run guest threads one turn after the other. Who is next is a
+//! policy's decision; when a turn is over, a signal takes the thread off its code wherever that is. Host code is never
+//! interrupted: it waits by parking, and looks up at checkpoints.
+//!
+//! - [`machine`]: workers that run guest threads: what an embedder holds
+//! - [`thread`]: guest threads
+//! - [`park`]: waiting in host code
+//! - [`account`]: what a domain has used of the processors and may use
+//! - [`policy`]: the interface of whoever decides
+//! - [`fair`]: the usual policy: weighted fair
+//! - [`seeded`]: a policy that a seed decides, for tests
+//! - [`clock`]: where the time comes from
+//! - [`timers`]: what is to happen at a time
+//! - [`state`]: ready, running, waiting
+//! - [`pool`], [`seat`]: what the workers share
+//! - [`worker`]: the loop of one worker
+//! - [`tick`]: how guest code is pre-empted
+//! - [`reactor`]: the OS thread that waits for files and times
+
+pub mod account;
+pub mod clock;
+pub mod fair;
+pub mod machine;
+pub mod park;
+pub mod policy;
+mod pool;
+mod reactor;
+mod seat;
+pub mod seeded;
+mod state;
+pub mod thread;
+mod tick;
+pub mod timers;
+mod worker;
+
+#[cfg(test)]
+mod machine_tests;

@@ -1,0 +1,188 @@
+//! All workers of a machine, and what they share.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use abi::fault::Trap;
+
+use super::account::Account;
+use super::clock::Clock;
+use super::policy::{Choice, Runnable, Turn, Why};
+use super::reactor::Reactor;
+use super::seat::{NEVER, Seat};
+use super::thread::{Body, Record, Thread};
+use super::timers::Timers;
+use super::worker;
+
+/// Numbers of a machine's scheduler.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Numbers {
+    pub slice_ns: u64,
+    pub sample_ns: u64,
+}
+
+pub(super) struct Pool {
+    pub seats: Box<[Seat]>,
+    pub clock: Clock,
+    pub numbers: Numbers,
+    pub timers: Arc<Timers>,
+    /// Watches the timers and files; none where time is simulated.
+    pub reactor: Option<Arc<Reactor>>,
+    pub stopping: AtomicBool,
+    next_seat: AtomicUsize,
+    /// Every thread that has not ended: one that waits may be known to nobody else.
+    live: Mutex<HashMap<*const Record, Thread>>,
+    all_gone: Condvar,
+}
+
+// SAFETY: the addresses are keys, and not used as anything else.
+unsafe impl Send for Pool {}
+// SAFETY: as above.
+unsafe impl Sync for Pool {}
+
+impl Pool {
+    pub fn new(seats: Box<[Seat]>, clock: Clock, numbers: Numbers, reactor: Option<Arc<Reactor>>) -> Pool {
+        Pool {
+            seats,
+            timers: match &reactor {
+                Some(reactor) => Arc::clone(reactor.timers()),
+                None => Arc::new(Timers::simulated()),
+            },
+            reactor,
+            clock,
+            numbers,
+            stopping: AtomicBool::new(false),
+            next_seat: AtomicUsize::new(0),
+            live: Mutex::default(),
+            all_gone: Condvar::new(),
+        }
+    }
+
+    pub fn live(&self) -> MutexGuard<'_, HashMap<*const Record, Thread>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new thread, which waits.
+    pub fn spawn(self: &Arc<Pool>, account: Arc<Account>, body: Box<dyn Body>) -> Thread {
+        let seat = self.next_seat.fetch_add(1, Ordering::Relaxed) % self.seats.len();
+        let thread = Thread::new(account, body, self, seat);
+        self.live().insert(Arc::as_ptr(&thread.0), thread.clone());
+        thread
+    }
+
+    /// A thread has ended.
+    pub fn forget(&self, thread: &Thread) {
+        let mut live = self.live();
+        live.remove(&Arc::as_ptr(&thread.0));
+        if live.is_empty() {
+            self.all_gone.notify_all();
+        }
+    }
+
+    /// Condemns every thread and waits until all have ended; whether they have.
+    pub fn end_all(&self, trap: &Trap, timeout: Duration) -> bool {
+        let threads: Vec<Thread> = self.live().values().cloned().collect();
+        for thread in threads {
+            thread.condemn(trap.clone());
+        }
+        let live = self.live();
+        let waited = self.all_gone.wait_timeout_while(live, timeout, |live| !live.is_empty());
+        waited.unwrap_or_else(PoisonError::into_inner).0.is_empty()
+    }
+
+    /// Puts a thread that was woken where somebody will run it soon.
+    pub fn enqueue(&self, thread: Thread, why: Why) {
+        let now_ns = self.clock.now_ns();
+        let (seat, pinned) = (&self.seats[thread.0.seat.load(Ordering::Relaxed)], thread.pinned());
+        seat.push(thread, why, now_ns);
+        if seat.wake() || !pinned && self.seats.iter().any(Seat::wake) {
+            return;
+        }
+        // Everybody works: the one whose queue it is in looks at it when its turn is over.
+        let soon_ns = now_ns + self.numbers.slice_ns / 8;
+        seat.tick_by(seat.slice_end_ns.load(Ordering::Relaxed).max(soon_ns), now_ns);
+    }
+
+    /// A thread was condemned: lets whoever has it know.
+    pub fn expedite(&self, thread: &Thread) {
+        let seat = &self.seats[thread.0.seat.load(Ordering::SeqCst)];
+        if thread.0.state.is_running() {
+            seat.tick_now();
+            return;
+        }
+        // It is in some queue, or has just left one; then its worker sees the verdict before it runs it.
+        for seat in &self.seats {
+            seat.with(|queue| queue.expedite());
+        }
+        let now_ns = self.clock.now_ns();
+        if !(seat.wake() || !thread.pinned() && self.seats.iter().any(Seat::wake)) {
+            seat.tick_by(now_ns, now_ns);
+        }
+    }
+
+    /// Whether the worker at `index` could run something.
+    pub fn has_work(&self, index: usize) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+            || self.seats[index].waiting() > 0
+            || self.seats.iter().any(|seat| seat.earliest() != NEVER)
+    }
+
+    /// Where the first thread that may move to `index` is in virtual time, and which seat has it.
+    pub fn earliest_elsewhere(&self, index: usize) -> Option<(u64, usize)> {
+        let others = self.seats.iter().enumerate().filter(|(other, _)| *other != index);
+        others.map(|(other, seat)| (seat.earliest(), other)).min().filter(|(at, _)| *at != NEVER)
+    }
+
+    /// What the worker at `index` is to do: of all threads that it may run, the one that is least far.
+    pub fn choose(&self, index: usize, now_ns: u64) -> Choice<Thread> {
+        self.timers.fire(now_ns);
+        let seat = &self.seats[index];
+        if let Some((at, other)) = self.earliest_elsewhere(index)
+            && seat
+                .with(|queue| queue.first())
+                .is_none_or(|own| at.saturating_add(self.numbers.slice_ns) < own)
+            && let Some(stolen) = self.seats[other].with(|queue| queue.steal(now_ns))
+        {
+            seat.push(stolen, Why::Preempted, now_ns);
+        }
+        seat.with(|queue| queue.next(now_ns))
+    }
+
+    /// Whether the turn of the thread that runs at `index` is over; if not, when to look again.
+    ///
+    /// Safe to call in a signal handler.
+    pub fn is_over(&self, index: usize, now_ns: u64) -> Result<(), u64> {
+        let seat = &self.seats[index];
+        let limit_ns = seat.limit_end_ns.load(Ordering::Relaxed);
+        let slice_ns = seat.slice_end_ns.load(Ordering::Relaxed);
+        let wanted = seat.waiting() > 0 || self.seats.iter().any(|seat| seat.earliest() != NEVER);
+        if now_ns >= limit_ns || wanted && now_ns >= slice_ns {
+            return Ok(());
+        }
+        let alarm_ns = self.timers.next_ns();
+        if alarm_ns <= now_ns {
+            return Ok(()); // between turns it goes off
+        }
+        let sample_ns = now_ns + self.numbers.sample_ns;
+        Err(limit_ns.min(alarm_ns).min(if wanted { slice_ns } else { sample_ns }))
+    }
+}
+
+impl Turn<Thread> {
+    /// Sets the times of the seat that is going to run it.
+    pub(super) fn begin(&self, pool: &Pool, index: usize, now_ns: u64) {
+        let seat = &pool.seats[index];
+        seat.slice_end_ns.store(now_ns + self.slice_ns, Ordering::Relaxed);
+        let limit_ns = self.limit_ns.map_or(NEVER, |limit| now_ns + limit);
+        seat.limit_end_ns.store(limit_ns, Ordering::Relaxed);
+        seat.overdue.store(false, Ordering::Relaxed);
+        seat.turns.fetch_add(1, Ordering::Relaxed);
+        let tick_ns = match self.thread.0.is_condemned() {
+            true => now_ns + worker::RETRY_NS,
+            false => pool.is_over(index, now_ns).err().unwrap_or(now_ns),
+        };
+        seat.tick_by(tick_ns, now_ns);
+    }
+}

@@ -1,0 +1,157 @@
+//! One worker as the other OS threads see it: its queue, whether it sleeps, its timer.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+
+use super::policy::{Policy, Why};
+use super::thread::Thread;
+use crate::os::signals::TICK;
+use crate::os::timer::{self, SignalTimer};
+
+/// Virtual time of nobody; or no time at all.
+pub(super) const NEVER: u64 = u64::MAX;
+
+/// How late a tick may be before it is taken for lost.
+const MISSING_NS: u64 = 2_000_000;
+
+/// The shared part of a worker.
+pub(super) struct Seat {
+    queue: Mutex<Box<dyn Policy<Thread>>>,
+    /// What the queue says of itself, for those who don't want to lock it.
+    waiting: AtomicUsize,
+    earliest: AtomicU64,
+    sleeping: AtomicBool,
+    thread: OnceLock<OsThread>,
+    /// When the timer expires; [`NEVER`] if it is not armed.
+    tick_at_ns: AtomicU64,
+    /// When the turn of the thread that runs is over, if others wait.
+    pub slice_end_ns: AtomicU64,
+    /// When it is over in any case.
+    pub limit_end_ns: AtomicU64,
+    /// The turn was over while host code ran: the next return to guest code switches.
+    pub overdue: AtomicBool,
+    /// How many turns were begun here.
+    pub turns: AtomicU64,
+}
+
+struct OsThread {
+    id: libc::pid_t,
+    thread: thread::Thread,
+    timer: SignalTimer,
+}
+
+impl Seat {
+    pub fn new(queue: Box<dyn Policy<Thread>>) -> Seat {
+        Seat {
+            queue: Mutex::new(queue),
+            waiting: AtomicUsize::new(0),
+            earliest: AtomicU64::new(NEVER),
+            sleeping: AtomicBool::new(false),
+            thread: OnceLock::new(),
+            tick_at_ns: AtomicU64::new(NEVER),
+            slice_end_ns: AtomicU64::new(NEVER),
+            limit_end_ns: AtomicU64::new(NEVER),
+            overdue: AtomicBool::new(false),
+            turns: AtomicU64::new(0),
+        }
+    }
+
+    /// Makes the calling OS thread the one that sits here, and gives it ticks.
+    pub fn take(&self) -> std::io::Result<()> {
+        let timer = SignalTimer::new(TICK)?;
+        let taken = OsThread { id: timer::thread_id(), thread: thread::current(), timer };
+        assert!(self.thread.set(taken).is_ok(), "a worker sits down once");
+        Ok(())
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Box<dyn Policy<Thread>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the queue.
+    pub fn with<R>(&self, work: impl FnOnce(&mut dyn Policy<Thread>) -> R) -> R {
+        let mut queue = self.queue();
+        let result = work(queue.as_mut());
+        // Before the lock is given back, so that these are never older than what another one sees in the queue; and
+        // in one order with `sleeping`, so that of who pushes and who falls asleep one sees the other.
+        self.waiting.store(queue.waiting(), Ordering::SeqCst);
+        self.earliest.store(queue.earliest().unwrap_or(NEVER), Ordering::SeqCst);
+        result
+    }
+
+    /// Puts a thread into the queue.
+    pub fn push(&self, thread: Thread, why: Why, now_ns: u64) {
+        self.with(|queue| queue.ready(thread, why, now_ns));
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    /// Where the first that may move is in virtual time, or [`NEVER`].
+    pub fn earliest(&self) -> u64 {
+        self.earliest.load(Ordering::SeqCst)
+    }
+
+    /// Wakes its worker if it sleeps; whether it did.
+    pub fn wake(&self) -> bool {
+        let slept = self.sleeping.load(Ordering::SeqCst) && self.sleeping.swap(false, Ordering::SeqCst);
+        if slept && let Some(taken) = self.thread.get() {
+            taken.thread.unpark();
+        }
+        slept
+    }
+
+    /// Sleeps until woken, or for `timeout_ns`, unless `busy` says that there is something to do. By its worker only.
+    pub fn sleep(&self, timeout_ns: Option<u64>, busy: impl FnOnce() -> bool) {
+        self.sleeping.store(true, Ordering::SeqCst);
+        if !busy() {
+            match timeout_ns {
+                Some(timeout_ns) => thread::park_timeout(std::time::Duration::from_nanos(timeout_ns)),
+                None => thread::park(),
+            }
+        }
+        self.sleeping.store(false, Ordering::SeqCst);
+    }
+
+    /// Sees to it that there is a tick at `at_ns` or before. Safe to call in a signal handler.
+    ///
+    /// Two that do this at once may leave the later time in the timer; the next who asks sees that the tick is missing.
+    pub fn tick_by(&self, at_ns: u64, now_ns: u64) {
+        let Some(taken) = self.thread.get() else { return };
+        let armed = self.tick_at_ns.load(Ordering::SeqCst);
+        let missing = armed.saturating_add(MISSING_NS) < now_ns;
+        if at_ns == NEVER || armed <= at_ns && !missing {
+            return;
+        }
+        if self.tick_at_ns.compare_exchange(armed, at_ns, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            taken.timer.arm(at_ns.saturating_sub(now_ns));
+        }
+    }
+
+    /// The timer has expired.
+    pub fn ticked(&self) {
+        self.tick_at_ns.store(NEVER, Ordering::SeqCst);
+    }
+
+    /// Sends a tick at once.
+    pub fn tick_now(&self) {
+        if let Some(taken) = self.thread.get() {
+            timer::send(taken.id, TICK);
+        }
+    }
+
+    /// Lets no tick come any more.
+    pub fn silence(&self) {
+        let Some(taken) = self.thread.get() else { return };
+        if self.tick_at_ns.swap(NEVER, Ordering::SeqCst) != NEVER {
+            taken.timer.disarm();
+            // Who armed it between the two believes that it is.
+            if self.tick_at_ns.load(Ordering::SeqCst) != NEVER {
+                taken.timer.arm(1);
+            }
+        }
+    }
+}

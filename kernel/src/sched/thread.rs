@@ -1,0 +1,200 @@
+//! A guest thread: what a scheduler runs.
+//!
+//! A thread that has something to do gets a stack from the pool; one that has finished what it had to do gives it back
+//! and waits as a few hundred bytes. What it does is its [`Body`].
+//!
+//! Compiled code may be pre-empted between any two instructions and go on at another worker, another OS thread. Rust
+//! code must not see that: a thread that has frames of host functions on its stack stays with its worker until they
+//! are gone. What is below them (a body, the kernel's way into the guest) is made for it.
+
+use std::cell::{Cell, UnsafeCell};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use abi::fault::Trap;
+use corosensei::{Coroutine, Yielder};
+
+use super::account::Account;
+use super::policy::{Runnable, Why};
+use super::pool::Pool;
+use super::state::{State, Then};
+use crate::mem::stack::GuestStack;
+use crate::trap::activation::Activation;
+
+/// What a thread does.
+///
+/// It may go on at another OS thread wherever it runs guest code, so it must not keep what belongs to one over that.
+/// Dropping it is how it ends, also where it ends by force: it answers whoever still waits for it.
+pub trait Body: Send {
+    /// Works, on a guest stack, until there is nothing to do. Every [`Thread::wake`] from the last look at its work on leads to another call.
+    fn run(&mut self) -> Next;
+}
+
+/// What a thread wants after its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// To wait until it is woken.
+    Idle,
+    /// To end.
+    End,
+}
+
+/// Why a thread left the processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Its time was up.
+    Preempted,
+    /// It waits to be woken.
+    Parked,
+}
+
+/// What its stack runs: it hands its body back when it has nothing to do.
+pub(super) type Fiber = Coroutine<(), Left, (Box<dyn Body>, Next), GuestStack>;
+
+/// A guest thread, as everybody holds it.
+#[derive(Clone)]
+pub struct Thread(pub(super) Arc<Record>);
+
+pub(super) struct Record {
+    pub state: State,
+    pub account: Arc<Account>,
+    pub pool: Weak<Pool>,
+    /// The worker that runs it, or did.
+    pub seat: AtomicUsize,
+    pub pinned: AtomicBool,
+    condemned: AtomicBool,
+    verdict: Mutex<Option<Trap>>,
+    pub running: Running,
+}
+
+/// What only the worker that runs a thread, or the thread itself, touches.
+pub(super) struct Running {
+    /// Not while it has a fiber, which has it then.
+    pub body: UnsafeCell<Option<Box<dyn Body>>>,
+    pub fiber: UnsafeCell<Option<Fiber>>,
+    pub yielder: Cell<*const Yielder<(), Left>>,
+    /// The innermost activation while it does not run.
+    pub activation: Cell<*mut Activation>,
+}
+
+// SAFETY: only who took the thread out of a queue, or made its state `DONE`, touches it: one at a time. What is on the
+// fiber's stack may go to another OS thread, because a thread with host frames on it does not.
+unsafe impl Send for Running {}
+// SAFETY: as above.
+unsafe impl Sync for Running {}
+
+impl Thread {
+    pub(super) fn new(account: Arc<Account>, body: Box<dyn Body>, pool: &Arc<Pool>, seat: usize) -> Thread {
+        Thread(Arc::new(Record {
+            state: State::default(),
+            account,
+            pool: Arc::downgrade(pool),
+            seat: AtomicUsize::new(seat),
+            pinned: AtomicBool::new(false),
+            condemned: AtomicBool::new(false),
+            verdict: Mutex::new(None),
+            running: Running {
+                body: UnsafeCell::new(Some(body)),
+                fiber: UnsafeCell::new(None),
+                yielder: Cell::new(ptr::null()),
+                activation: Cell::new(ptr::null_mut()),
+            },
+        }))
+    }
+
+    /// Lets it run: its body has something to do, or what it waits for may have come.
+    pub fn wake(&self) {
+        if self.0.state.wake() == Then::Enqueue {
+            match self.0.pool.upgrade() {
+                Some(pool) => pool.enqueue(self.clone(), Why::Woken),
+                None => self.0.state.end(),
+            }
+        }
+    }
+
+    /// Ends what it is doing with this trap: guest code at once, host code when it waits or returns to the guest. The
+    /// first verdict counts. Its body goes on unless it sees to it that it doesn't.
+    pub fn condemn(&self, trap: Trap) {
+        self.0.verdict.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(trap);
+        self.0.condemned.store(true, Ordering::SeqCst);
+        self.wake();
+        if let Some(pool) = self.0.pool.upgrade() {
+            pool.expedite(self);
+        }
+    }
+
+    /// Why it is condemned, if it is.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Trap> {
+        self.0.verdict()
+    }
+
+    /// Takes the verdict back, once what it ended has ended. Gives the trap.
+    pub fn pardon(&self) -> Option<Trap> {
+        self.0.condemned.store(false, Ordering::SeqCst);
+        self.0.verdict.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Whether it has ended, and its body is gone.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.0.state.is_done()
+    }
+
+    /// Whether it waits for something.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.0.state.is_idle()
+    }
+
+    /// The processor time of whoever it works for.
+    #[must_use]
+    pub fn account(&self) -> &Arc<Account> {
+        &self.0.account
+    }
+
+    /// Whether both are the same thread.
+    #[must_use]
+    pub fn is(&self, other: &Thread) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Record {
+    pub fn is_condemned(&self) -> bool {
+        self.condemned.load(Ordering::SeqCst)
+    }
+
+    pub fn verdict(&self) -> Option<Trap> {
+        let verdict = || self.verdict.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.is_condemned().then(verdict).flatten()
+    }
+
+    /// Leaves the processor; returns when a worker has switched back.
+    ///
+    /// # Safety
+    /// Only by the thread itself, on its stack.
+    pub unsafe fn leave(&self, why: Left) {
+        // SAFETY: the fiber stored it when it began, and lives as long as its stack, which we are on.
+        unsafe { (*self.running.yielder.get()).suspend(why) }
+    }
+}
+
+impl Runnable for Thread {
+    fn account(&self) -> &Account {
+        &self.0.account
+    }
+    fn pinned(&self) -> bool {
+        self.0.pinned.load(Ordering::Relaxed)
+    }
+    fn condemned(&self) -> bool {
+        self.0.is_condemned()
+    }
+}
+
+impl std::fmt::Debug for Thread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Thread").field("state", &self.0.state).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,237 @@
+//! A worker: an OS thread that runs guest threads, one turn after the other.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, compiler_fence};
+
+use corosensei::{Coroutine, CoroutineResult};
+
+use super::policy::{Choice, Turn, Why};
+use super::pool::Pool;
+use super::seat::Seat;
+use super::seeded::Random;
+use super::state::Then;
+use super::thread::{Body, Fiber, Left, Next, Record, Thread};
+use crate::mem::MemError;
+use crate::mem::stack::GuestStack;
+use crate::os::timer::thread_cpu_ns;
+use crate::trap::activation::Activation;
+
+/// When to look again at a thread that is to leave but is in host code.
+pub(super) const RETRY_NS: u64 = 100_000;
+/// The longest that this doubles to.
+const LONGEST_RETRY_NS: u64 = 2_000_000;
+/// Runs from this length on are measured with the system's help, which costs a system call.
+const PRECISE_NS: u64 = 200_000;
+
+thread_local! {
+    // Without a destructor, so that a signal handler may use it at any time.
+    static WORKER: Cell<*const Worker> = const { Cell::new(ptr::null()) };
+}
+
+/// What a worker has for itself.
+pub(super) struct Worker {
+    pub pool: Arc<Pool>,
+    pub index: usize,
+    /// The thread that runs; null between turns.
+    current: Cell<*const Record>,
+    retry_ns: Cell<u64>,
+    /// Wall clock and processor time when they were last read together.
+    measured: Cell<(u64, u64)>,
+    /// Where nothing ticks: decides at which checkpoints threads leave.
+    coin: Option<RefCell<Random>>,
+}
+
+/// The worker that the calling code runs at, for this moment: guest threads move.
+///
+/// Never inlined, so that no function uses the address of a thread-local before and after a thread was switched.
+#[inline(never)]
+pub(super) fn here() -> *const Worker {
+    WORKER.get()
+}
+
+/// The guest thread that is running; null if the OS thread is no worker, or between turns.
+pub(super) fn current() -> *const Record {
+    let worker = here();
+    // SAFETY: a worker lives as long as its OS thread can see it, and we run on that.
+    if worker.is_null() { ptr::null() } else { unsafe { (*worker).current.get() } }
+}
+
+enum Turned {
+    Left(Left),
+    Finished(Box<dyn Body>, Next),
+    /// It has no body any more: a panic, or no stack could be had.
+    Lost,
+}
+
+impl Worker {
+    pub fn new(pool: Arc<Pool>, index: usize, coin: Option<Random>) -> Worker {
+        Worker {
+            pool,
+            index,
+            current: Cell::new(ptr::null()),
+            retry_ns: Cell::new(RETRY_NS),
+            measured: Cell::new((0, 0)),
+            coin: coin.map(RefCell::new),
+        }
+    }
+
+    pub fn seat(&self) -> &Seat {
+        &self.pool.seats[self.index]
+    }
+
+    /// Makes the OS thread see this worker while `work` runs.
+    pub fn while_seated(&self, work: impl FnOnce()) {
+        let outer = WORKER.replace(self);
+        work();
+        WORKER.set(outer);
+    }
+
+    /// Works until the pool is stopped.
+    pub fn serve(&self) {
+        self.measure_from_here();
+        while !self.pool.stopping.load(Ordering::SeqCst) {
+            let now_ns = self.pool.clock.now_ns();
+            let timeout_ns = match self.pool.choose(self.index, now_ns) {
+                Choice::Run(turn) => {
+                    self.run(turn, now_ns);
+                    continue;
+                }
+                Choice::Wait { until_ns } => Some(until_ns.saturating_sub(now_ns)),
+                Choice::Nobody => None,
+            };
+            self.seat().silence();
+            self.seat().sleep(timeout_ns, || self.pool.has_work(self.index));
+            self.measure_from_here();
+        }
+        self.seat().silence();
+    }
+
+    /// Runs a thread for one turn.
+    pub fn run(&self, turn: Turn<Thread>, now_ns: u64) {
+        turn.thread.0.state.begin();
+        turn.thread.0.seat.store(self.index, Ordering::SeqCst);
+        self.retry_ns.set(RETRY_NS);
+        // First: a tick that comes from here on is this turn's, and orders the next one.
+        self.current.set(&raw const *turn.thread.0);
+        compiler_fence(Ordering::SeqCst);
+        turn.begin(&self.pool, self.index, now_ns);
+        let thread = turn.thread;
+        let turned = self.resume(&thread);
+        self.current.set(ptr::null());
+        let end_ns = self.pool.clock.now_ns();
+        thread.0.account.charge(self.used_ns(now_ns, end_ns));
+        let (then, why) = match turned {
+            Turned::Left(Left::Preempted) => (thread.0.state.preempt(), Why::Preempted),
+            Turned::Left(Left::Parked) => (thread.0.state.park(), Why::Woken),
+            Turned::Finished(body, Next::Idle) => {
+                thread.0.pinned.store(false, Ordering::Relaxed);
+                // SAFETY: the thread is ours until its state says that it waits.
+                unsafe { *thread.0.running.body.get() = Some(body) };
+                (thread.0.state.park(), Why::Woken)
+            }
+            Turned::Finished(body, Next::End) => {
+                drop(body);
+                return self.end(&thread);
+            }
+            Turned::Lost => return self.end(&thread),
+        };
+        if then == Then::Enqueue {
+            self.seat().push(thread, why, end_ns);
+        }
+    }
+
+    fn end(&self, thread: &Thread) {
+        thread.0.state.end();
+        self.pool.forget(thread);
+    }
+
+    /// Switches to the thread's stack, and comes back when it leaves the processor.
+    fn resume(&self, thread: &Thread) -> Turned {
+        let record = &*thread.0;
+        // SAFETY: we took the thread out of a queue, so it is ours; what runs on the fiber does not touch this cell.
+        let slot = unsafe { &mut *record.running.fiber.get() };
+        if slot.is_none() {
+            match begin(record) {
+                Ok(fiber) => *slot = Some(fiber),
+                Err(error) => {
+                    eprintln!("atoll: a thread ends because it cannot run: {error}");
+                    return Turned::Lost;
+                }
+            }
+        }
+        let fiber = slot.as_mut().expect("just filled");
+        let outer = Activation::exchange(record.running.activation.get());
+        let result = catch_unwind(AssertUnwindSafe(|| fiber.resume(())));
+        record.running.activation.set(Activation::exchange(outer));
+        match result {
+            Ok(CoroutineResult::Yield(left)) => Turned::Left(left),
+            Ok(CoroutineResult::Return((body, next))) => {
+                let stack = slot.take().map(Coroutine::into_stack);
+                stack.into_iter().for_each(GuestStack::give);
+                Turned::Finished(body, next)
+            }
+            Err(_) => {
+                // The panic has been reported. Its stack was unwound, and the body with it.
+                let stack = slot.take().map(Coroutine::into_stack);
+                stack.into_iter().for_each(GuestStack::give);
+                Turned::Lost
+            }
+        }
+    }
+
+    /// Processor time between two times, as well as it is known: short runs by the clock; long ones without what the
+    /// system gave to other OS threads meanwhile.
+    fn used_ns(&self, from_ns: u64, to_ns: u64) -> u64 {
+        let ran = to_ns.saturating_sub(from_ns);
+        if ran < PRECISE_NS || !self.pool.clock.is_system() {
+            return ran;
+        }
+        let (wall, cpu) = self.measured.get();
+        let cpu_now = thread_cpu_ns();
+        self.measured.set((to_ns, cpu_now));
+        let elsewhere = to_ns.saturating_sub(wall).saturating_sub(cpu_now.saturating_sub(cpu));
+        ran.saturating_sub(elsewhere)
+    }
+
+    fn measure_from_here(&self) {
+        self.measured.set((self.pool.clock.now_ns(), thread_cpu_ns()));
+    }
+
+    /// How long to wait before the next look at a thread that should leave and cannot.
+    pub fn next_retry_ns(&self) -> u64 {
+        let now = self.retry_ns.get();
+        self.retry_ns.set((now * 2).min(LONGEST_RETRY_NS));
+        now
+    }
+
+    /// Whether the thread that runs is to leave, now that it is in host code.
+    pub fn is_due_in_host(&self) -> bool {
+        match &self.coin {
+            None => self.seat().overdue.load(Ordering::Relaxed),
+            Some(coin) => coin.borrow_mut().below(3) == 0,
+        }
+    }
+
+    /// Whether a turn is being taken.
+    pub fn is_running(&self) -> bool {
+        !self.current.get().is_null()
+    }
+}
+
+/// Gives a thread a stack, with its body on it.
+fn begin(record: &Record) -> Result<Fiber, MemError> {
+    let stack = GuestStack::take()?;
+    // SAFETY: the thread is the worker's that calls this.
+    let body = unsafe { (*record.running.body.get()).take() };
+    let mut body = body.expect("a thread without a stack has its body");
+    let record: *const Record = record;
+    Ok(Coroutine::with_stack(stack, move |yielder, ()| {
+        // SAFETY: who resumes this holds the thread.
+        unsafe { (*record).running.yielder.set(yielder) };
+        let next = body.run();
+        (body, next)
+    }))
+}
