@@ -213,6 +213,12 @@ pub enum Trap {
     /// Somebody ended it: who, and perhaps why.
     #[error("killed: {0}")]
     Killed(String),
+    /// The domain that was called, or that a handle leads to, is no more: why.
+    #[error("the domain is gone: {0}")]
+    Gone(String),
+    /// Domains wait for each other: the cycle, by names.
+    #[error("deadlock: {0}")]
+    Deadlock(String),
     /// A host function failed.
     #[error("{0}")]
     Host(String),

@@ -1,4 +1,16 @@
-//! Where calls go when they leave a domain: one file for each way there.
+//! Where calls go when they leave their domain: messages in bounded mailboxes, served by the callee's own thread.
 //!
-//! Nothing is here yet: every call that runs today is an adapter or a port of the kernel. The crate holds its place in the
-//! order of the crates, between mechanism and policy.
+//! No call is ever left waiting: a domain that ends answers everybody, and a cycle of domains that wait for each other
+//! is refused with its names before it is one.
+//!
+//! - [`system`]: what an embedder holds: trees that run on a machine
+//! - [`actor`]: a domain with a thread of its own
+//! - [`mailbox`]: where calls wait
+//! - [`reply`]: the way back
+//! - [`waits`]: who waits for whom
+
+pub mod actor;
+pub mod mailbox;
+pub mod reply;
+pub mod system;
+pub mod waits;

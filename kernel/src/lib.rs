@@ -11,6 +11,7 @@
 //! - [`instance`]: core instances: what a library becomes when a process loads it
 //! - [`component`]: parse, link and launch components
 //! - [`domain`]: the unit of fault, and what runs in it
+//! - [`quota`]: what a process may hold
 //! - [`sched`]: which guest thread runs where, for how long
 //! - [`host`]: functions and resources that the host gives to guests
 
@@ -23,6 +24,7 @@ pub mod jit;
 pub mod limits;
 pub mod mem;
 pub mod os;
+pub mod quota;
 pub mod sched;
 pub mod trap;
 pub mod vm;

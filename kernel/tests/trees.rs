@@ -14,6 +14,7 @@ use atoll_kernel::component::linked::{Export, ExportedFunc, OnFault, Provider};
 use atoll_kernel::component::tree::Tree;
 use atoll_kernel::host::Imports;
 use atoll_kernel::jit::engine::Engine;
+use atoll_kernel::quota::Quota;
 
 fn options() -> LinkOptions {
     LinkOptions::new("app")
@@ -421,4 +422,37 @@ fn an_image_runs_as_what_it_was_made_from() {
     for cut in [0, 1, 20, image.len() / 2, image.len() - 1] {
         assert!(Executable::from_image(&engine, &image[..cut]).is_err(), "cut at {cut}");
     }
+}
+
+/// Two processes that take as much memory and as many table elements as they get: each export grows by one page or ten
+/// elements and tells what there was before.
+const GROWERS: &str = r#"
+(component
+  (component $Grower
+    (core module $m
+      (memory 1)
+      (table 10 funcref)
+      (func (export "page") (result i32) (memory.grow (i32.const 1)))
+      (func (export "ten") (result i32) (table.grow (ref.null func) (i32.const 10))))
+    (core instance $i (instantiate $m))
+    (func (export "page") (result s32) (canon lift (core func $i "page")))
+    (func (export "ten") (result s32) (canon lift (core func $i "ten"))))
+  (instance $a (instantiate $Grower))
+  (instance $b (instantiate $Grower))
+  (export "a" (instance $a))
+  (export "b" (instance $b)))
+"#;
+
+#[test]
+fn a_process_stops_at_its_own_quota() {
+    let mut tree = launch(GROWERS);
+    let a = tree.linked().processes().iter().position(|process| process.name == "a").unwrap();
+    tree.set_quota(a, Quota { memory_bytes: Some(3 << 16), table_elements: Some(25) }).unwrap();
+    let mut grow = |path: [&str; 2]| call(&mut tree, &path, &[]).unwrap().unwrap();
+    let pages: Vec<Value> = (0..4).map(|_| grow(["a", "page"])).collect();
+    assert_eq!(pages, [1, 2, -1, -1].map(Value::S32));
+    assert_eq!([grow(["a", "ten"]), grow(["a", "ten"])], [10, -1].map(Value::S32));
+    let pages: Vec<Value> = (0..4).map(|_| grow(["b", "page"])).collect();
+    assert_eq!(pages, [1, 2, 3, 4].map(Value::S32));
+    assert_eq!([grow(["b", "ten"]), grow(["b", "ten"])], [10, 20].map(Value::S32));
 }

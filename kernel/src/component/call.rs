@@ -81,11 +81,11 @@ pub(super) fn through_port(
     caller: &mut Guest<'_>,
     import: &HostImport,
     core: &mut [u64],
-    serve: impl FnOnce(&[Value]) -> Result<Option<Value>, Fault>,
+    serve: impl FnOnce(Vec<Value>) -> Result<Option<Value>, Fault>,
     on_fault: OnFault,
 ) -> Result<(), Trap> {
     let args = run::lift_params(caller, &import.ty, &import.params, core)?;
-    let value = match serve(&args) {
+    let value = match serve(args) {
         Ok(value) => value,
         Err(fault) => match on_fault {
             OnFault::Error => Some(error_value(&import.ty, &fault).ok_or(fault.trap)?),

@@ -1,16 +1,17 @@
 //! The run-time half of the component-level built-ins: host calls, handles, scopes.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use abi::fault::{Fault, Trap};
 use abi::id::ProcessId;
 use abi::side::{Encoding, Side};
 use abi::state::ProcessState;
 use abi::types::{FuncType, ResourceType};
-use abi::value::Value;
+use abi::value::{Resource, Value};
 
 use super::call;
+use super::carrier::Crossing;
 use super::guest::{Guest, call_slot};
 use super::linked::{HostImport, Target};
 use super::running::Running;
@@ -19,6 +20,7 @@ use crate::domain::Domain;
 use crate::domain::upcalls::ComponentHooks;
 use crate::host::HostCall;
 use crate::jit::fuse::reason::Reason;
+use crate::sched::lock::{Held, ParkingLock};
 use crate::vm::flags::MAY_ENTER;
 
 /// The hooks of every domain that runs a tree; what they work on is its [`Running`].
@@ -44,7 +46,7 @@ unsafe impl ComponentHooks for Hooks {
             }
             Target::Port(func, on_fault) => {
                 let peers = Running::of(domain).peers.upgrade().ok_or(Trap::CannotEnter)?;
-                let serve = |args: &[Value]| call::call(&mut *peers.idle(func.domain)?, func, args);
+                let serve = |args: Vec<Value>| peers.call(number, func, args);
                 call::through_port(&mut Guest::new(domain, &import.caller), import, core, serve, *on_fault)
             }
             Target::Task(func) => task::call(domain, import, func, core),
@@ -168,7 +170,7 @@ pub(super) fn destroy(
     if let Some(resource) = linked.host_resources.get(&ty) {
         if let Some(drop) = &resource.drop {
             let host = Arc::clone(&Running::of(domain).host);
-            drop(&mut **host.lock().unwrap_or_else(PoisonError::into_inner), rep)?;
+            drop(&mut **host.lock(), rep)?;
         }
         return Ok(());
     }
@@ -177,6 +179,10 @@ pub(super) fn destroy(
     let number = Running::of(domain).number;
     if place.domain != number {
         let peers = Running::of(domain).peers.upgrade().ok_or(Trap::CannotEnter)?;
+        if let Some(carrier) = peers.carrier() {
+            let crossing = Crossing::drop_resource(place.domain, Resource { ty, rep });
+            return carrier.carry(number, crossing).map(|_| ());
+        }
         return destroy(&mut *peers.idle(place.domain)?, None, ty, rep);
     }
     if dropper != Some(place.process) && domain.flags(place.process) & MAY_ENTER == 0 {
@@ -190,9 +196,9 @@ struct Call<'d> {
     guest: Guest<'d>,
     import: &'d HostImport,
     core: &'d mut [u64],
-    host: &'d Mutex<Box<dyn Any + Send>>,
+    host: &'d ParkingLock<Box<dyn Any + Send>>,
     /// Taken at first use: a call that needs no state needs no lock.
-    state: Option<MutexGuard<'d, Box<dyn Any + Send>>>,
+    state: Option<Held<'d, Box<dyn Any + Send>>>,
 }
 
 impl HostCall for Call<'_> {
@@ -212,7 +218,7 @@ impl HostCall for Call<'_> {
 
     fn state(&mut self) -> &mut (dyn Any + Send) {
         let host = self.host;
-        &mut ***self.state.get_or_insert_with(|| host.lock().unwrap_or_else(PoisonError::into_inner))
+        &mut ***self.state.get_or_insert_with(|| host.lock())
     }
 }
 

@@ -9,8 +9,10 @@
 //! - [`offer`], [`offered_module`]: what the host gives; [`name`]: by which name; [`resolve`]: types
 //! - [`tree`]: launches that and calls into it ([`call`], [`task`]); [`running`]: what its built-ins ([`hooks`]) work on; [`guest`]: a
 //!   process as one side of a call
+//! - [`carrier`]: calls between domains that have threads of their own
 //! - [`error`]: why not
 
+pub mod carrier;
 pub mod error;
 pub mod executable;
 pub mod link;

@@ -8,25 +8,49 @@
 //! ```
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use abi::fault::{Fault, Trap};
 use abi::id::{DomainId, ProcessId};
 use abi::scope::Handles;
 use abi::state::ProcessState;
 use abi::types::ResourceType;
+use abi::value::Value;
 
-use super::linked::{Linked, LinkedDomain, Place};
+use super::call;
+use super::carrier::{Carrier, Crossing};
+use super::linked::{ExportedFunc, Linked, LinkedDomain, Place};
 use super::task::Task;
 use crate::domain::Domain;
 use crate::domain::externs::{Func, MemoryRef};
+use crate::sched::lock::{Held, ParkingLock};
 
 /// The state that the launcher gave, shared by the domains of a tree.
-pub(super) type HostState = Arc<Mutex<Box<dyn Any + Send>>>;
+pub(super) type HostState = Arc<ParkingLock<Box<dyn Any + Send>>>;
 
-/// The domains of a tree. One that is executing is locked by whoever executes it.
+/// The domains of a tree. One that is executing is locked by whoever executes it; one that was ended is gone.
 pub(super) struct Peers {
-    domains: Vec<Mutex<Domain>>,
+    domains: Vec<ParkingLock<Option<Domain>>>,
+    carrier: OnceLock<Arc<dyn Carrier>>,
+    /// Why each ended domain has ended, and the faults that it left.
+    ended: Mutex<Vec<(u32, Trap, Vec<Fault>)>>,
+}
+
+/// A domain that nobody else executes now.
+pub(super) struct Entered<'p>(Held<'p, Option<Domain>>);
+
+impl Deref for Entered<'_> {
+    type Target = Domain;
+    fn deref(&self) -> &Domain {
+        self.0.as_ref().expect("only what is there is entered")
+    }
+}
+
+impl DerefMut for Entered<'_> {
+    fn deref_mut(&mut self) -> &mut Domain {
+        self.0.as_mut().expect("only what is there is entered")
+    }
 }
 
 /// Everything about a domain of a tree that the domain does not know itself.
@@ -62,25 +86,77 @@ pub(super) struct Running {
 impl Peers {
     /// The domains of a tree, in order.
     pub fn new(domains: Vec<Domain>) -> Peers {
-        Peers { domains: domains.into_iter().map(Mutex::new).collect() }
+        let domains = domains.into_iter().map(|domain| ParkingLock::new(Some(domain))).collect();
+        Peers { domains, carrier: OnceLock::new(), ended: Mutex::default() }
+    }
+
+    /// Lets calls between the domains be carried. The first carrier stays.
+    pub fn carry_with(&self, carrier: Arc<dyn Carrier>) {
+        let _ = self.carrier.set(carrier);
+    }
+
+    /// Whoever carries calls between the domains, if they are not made on the caller's thread.
+    pub fn carrier(&self) -> Option<&Arc<dyn Carrier>> {
+        self.carrier.get()
     }
 
     /// A domain, when nobody executes it any more.
-    pub fn domain(&self, number: u32) -> MutexGuard<'_, Domain> {
-        self.domains[number as usize].lock().unwrap_or_else(PoisonError::into_inner)
+    ///
+    /// # Errors
+    /// [`Trap::Gone`]
+    pub fn domain(&self, number: u32) -> Result<Entered<'_>, Trap> {
+        let held = self.domains[number as usize].lock();
+        if held.is_some() { Ok(Entered(held)) } else { Err(self.gone(number)) }
     }
 
     /// A domain if nobody executes it. Calls go from importer to exporter and never back, so one that is busy is on
     /// this call chain already.
     ///
     /// # Errors
-    /// [`Trap::CannotEnter`]
-    pub fn idle(&self, number: u32) -> Result<MutexGuard<'_, Domain>, Trap> {
+    /// [`Trap::CannotEnter`], [`Trap::Gone`]
+    pub fn idle(&self, number: u32) -> Result<Entered<'_>, Trap> {
         match self.domains[number as usize].try_lock() {
-            Ok(domain) => Ok(domain),
-            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => Err(Trap::CannotEnter),
+            Some(held) if held.is_some() => Ok(Entered(held)),
+            Some(_) => Err(self.gone(number)),
+            None => Err(Trap::CannotEnter),
         }
+    }
+
+    /// Calls a function of another domain for domain `from`.
+    ///
+    /// # Errors
+    /// The fault of whoever served the call, or why nobody did.
+    pub fn call(&self, from: u32, func: &ExportedFunc, args: Vec<Value>) -> Result<Option<Value>, Fault> {
+        match self.carrier() {
+            Some(carrier) => carrier.carry(from, Crossing::call(Arc::new(func.clone()), args)),
+            None => call::call(&mut *self.idle(func.domain)?, func, &args),
+        }
+    }
+
+    fn gone(&self, number: u32) -> Trap {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let why = ended.iter().find(|(domain, ..)| *domain == number).map(|(_, why, _)| why.to_string());
+        Trap::Gone(why.unwrap_or_default())
+    }
+
+    /// Ends a domain, once nobody executes it.
+    pub fn end(&self, number: u32, why: &Trap) {
+        let Some(domain) = self.domains[number as usize].lock().take() else { return };
+        let faults = Running::of(&domain).faults.clone();
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push((number, why.clone(), faults));
+    }
+
+    /// The faults of a domain, oldest first, even if it is gone.
+    pub fn faults(&self, number: u32) -> Vec<Fault> {
+        if let Ok(domain) = self.domain(number) {
+            return Running::of(&domain).faults.clone();
+        }
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended
+            .iter()
+            .filter(|(domain, ..)| *domain == number)
+            .flat_map(|(_, _, faults)| faults.clone())
+            .collect()
     }
 
     /// How many there are.

@@ -1,15 +1,16 @@
 //! A launched component: its processes, and calls into what it exports.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use abi::fault::Fault;
+use abi::fault::{Fault, Trap};
 use abi::id::ProcessId;
 use abi::state::ProcessState;
 use abi::value::{Resource, Value};
 
 use super::call;
+use super::carrier::{Carrier, Server};
 use super::error::LaunchError;
 use super::hooks::{Hooks, destroy};
 use super::linked::{CoreDef, Export, ExportedFunc, Linked, LinkedDomain, ProcessInfo, Step};
@@ -20,6 +21,8 @@ use crate::instance::InstanceIndex;
 use crate::instance::create::InstantiateError;
 use crate::jit::engine::Engine;
 use crate::jit::library::Library;
+use crate::quota::Quota;
+use crate::sched::lock::{Held, ParkingLock};
 use crate::vm::VmFuncImport;
 
 static HOOKS: Hooks = Hooks;
@@ -69,7 +72,7 @@ impl Tree {
         let first = NEXT_PID.fetch_add(processes, Ordering::Relaxed);
         let ids: Arc<[ProcessId]> =
             (0..processes).map(|index| ProcessId { index: first + index, generation: 0 }).collect();
-        let host: HostState = Arc::new(Mutex::new(host));
+        let host: HostState = Arc::new(ParkingLock::new(host));
         let peers = Arc::new_cyclic(|peers| {
             let domain = |(number, domain): (u32, &LinkedDomain)| {
                 let running =
@@ -86,14 +89,14 @@ impl Tree {
             tree.step(*domain, step)?;
         }
         for number in 0..tree.peers.count() {
-            Running::of_mut(&mut tree.peers.domain(number)).states.fill(ProcessState::Ready);
+            Running::of_mut(&mut *tree.peers.domain(number).map_err(ended)?).states.fill(ProcessState::Ready);
         }
         Ok(tree)
     }
 
     fn step(&mut self, number: u32, step: &Step) -> Result<(), LaunchError> {
         let loaded = &mut self.loaded[number as usize];
-        let domain = &mut *self.peers.domain(number);
+        let domain = &mut *self.peers.domain(number).map_err(ended)?;
         match step {
             Step::Load { library, process, args } => {
                 let args =
@@ -144,7 +147,35 @@ impl Tree {
     /// # Errors
     /// The fault; [`abi::fault::Trap::CannotEnter`] if an earlier one ended the process.
     pub fn call(&mut self, func: &ExportedFunc, args: &[Value]) -> Result<Option<Value>, Fault> {
-        call::call(&mut self.peers.domain(func.domain), func, args)
+        call::call(&mut *self.peers.domain(func.domain)?, func, args)
+    }
+
+    /// How many domains it has.
+    #[must_use]
+    pub fn domain_count(&self) -> u32 {
+        self.peers.count()
+    }
+
+    /// Limits a process, by its index in [`Linked::processes`], from now on; what it has already stays.
+    ///
+    /// # Errors
+    /// [`Trap::Gone`] if its domain has ended, or there is no such process.
+    pub fn set_quota(&self, process: usize, quota: Quota) -> Result<(), Trap> {
+        let nobody = || Trap::Gone("the tree has no such process".to_owned());
+        let place = self.linked.processes.get(process).ok_or_else(nobody)?.place;
+        self.peers.domain(place.domain)?.set_quota(place.process, quota);
+        Ok(())
+    }
+
+    /// A domain, for a thread that serves calls to it.
+    #[must_use]
+    pub fn server(&self, domain: u32) -> Server {
+        Server::new(Arc::clone(&self.peers), domain)
+    }
+
+    /// Has calls between the domains carried to the threads that serve them. The first carrier stays.
+    pub fn carry_with(&self, carrier: Arc<dyn Carrier>) {
+        self.peers.carry_with(carrier);
     }
 
     /// Drops a resource that the host holds: runs its destructor.
@@ -154,20 +185,18 @@ impl Tree {
     pub fn drop_resource(&mut self, resource: Resource) -> Result<(), Fault> {
         let place = self.linked.resources.get(resource.ty.0 as usize).and_then(|resource| resource.place);
         let domain = place.map_or(0, |place| place.domain);
-        destroy(&mut self.peers.domain(domain), None, resource.ty, resource.rep)
+        destroy(&mut *self.peers.domain(domain)?, None, resource.ty, resource.rep)
     }
 
     /// The state that was given to [`Tree::launch`].
-    pub fn host_state(&mut self) -> MutexGuard<'_, Box<dyn Any + Send>> {
-        self.host.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn host_state(&mut self) -> Held<'_, Box<dyn Any + Send>> {
+        self.host.lock()
     }
 
     /// The faults that ended processes of this tree, domain by domain, oldest first.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
-        (0..self.peers.count())
-            .flat_map(|number| Running::of(&self.peers.domain(number)).faults.clone())
-            .collect()
+        (0..self.peers.count()).flat_map(|number| self.peers.faults(number)).collect()
     }
 
     /// The processes, the root first, parents before children.
@@ -175,7 +204,11 @@ impl Tree {
     pub fn processes(&self) -> Vec<ProcessView<'_>> {
         let mut views: Vec<_> = self.linked.processes.iter().map(ProcessView::new).collect();
         for (number, loaded) in (0..).zip(&self.loaded) {
-            let domain = self.peers.domain(number);
+            let Ok(domain) = self.peers.domain(number) else {
+                let gone = self.linked.domains[number as usize].processes.iter();
+                gone.for_each(|index| views[*index as usize].state = ProcessState::Exited);
+                continue;
+            };
             let running = Running::of(&domain);
             let in_tree = &running.program().processes;
             for (local, index) in in_tree.iter().enumerate() {
@@ -221,6 +254,11 @@ fn resolve(domain: &Domain, loaded: &[(InstanceIndex, u32)], def: &CoreDef) -> R
             Ok(Extern::Func(Func { import, sig, domain: domain.key() }))
         }
     }
+}
+
+/// A domain is ended by whoever holds the tree, which is not launched yet.
+fn ended(trap: Trap) -> LaunchError {
+    LaunchError::Resource(trap.to_string())
 }
 
 /// Linking promises that this cannot happen.

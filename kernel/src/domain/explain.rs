@@ -59,7 +59,9 @@ impl Domain {
         if capture.signal == CUT_OFF {
             // Whoever pardoned it meanwhile has the better reason; there is none to be had here any more.
             let verdict = current_thread().and_then(|thread| thread.verdict());
-            return Pending::Trap(verdict.unwrap_or_else(|| Trap::Killed("for no reason that is known".to_owned())));
+            return Pending::Trap(
+                verdict.unwrap_or_else(|| Trap::Killed("for no reason that is known".to_owned())),
+            );
         }
         let accessed = capture.signal == libc::SIGSEGV || capture.signal == libc::SIGBUS;
         if accessed && guard.contains(&capture.address) {

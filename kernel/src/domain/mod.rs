@@ -25,6 +25,7 @@ pub mod signatures;
 pub mod upcalls;
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -41,6 +42,7 @@ use crate::instance::{Instance, InstanceIndex, builtins};
 use crate::jit::engine::Engine;
 use crate::mem::block::{Block, Pinned};
 use crate::mem::linear::Memory;
+use crate::quota::Quota;
 use crate::vm::{DomainLayout, VmFuncImport, VmFuncRef, VmGlobal, VmTable, VmTag, ctx, domain, flags};
 
 /// A set of core instances that fault together.
@@ -66,6 +68,8 @@ pub struct Domain {
     hooks: &'static dyn ComponentHooks,
     state: Box<dyn Any + Send>,
     kept: Vec<Arc<dyn Any + Send + Sync>>,
+    /// Those of processes that have any.
+    pub(crate) quotas: BTreeMap<u32, Quota>,
 }
 
 // SAFETY: the addresses in it are of things that it owns, or of memories that may be shared; it is executed
@@ -130,6 +134,7 @@ impl Domain {
             hooks,
             state,
             kept: Vec::new(),
+            quotas: BTreeMap::new(),
         }
     }
 
@@ -180,6 +185,11 @@ impl Domain {
     #[must_use]
     pub fn instance(&self, index: InstanceIndex) -> &Instance {
         &self.instances[index.0 as usize]
+    }
+
+    /// All instances.
+    pub(crate) fn instances(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter().map(|instance| &**instance)
     }
 
     /// How many instances there are.

@@ -4,10 +4,15 @@
 //! context and indices that the validator checked.
 
 use std::ptr;
+use std::sync::Arc;
 
 use abi::fault::Trap;
 
 use super::builtins::{domain_of, instance_of};
+use crate::sched::park::checkpoint;
+
+/// What is copied or filled between two looks at whether others are to run.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// `memory.grow`: the old size in pages, or -1.
 ///
@@ -16,7 +21,13 @@ use super::builtins::{domain_of, instance_of};
 pub(super) unsafe extern "C" fn grow(ctx: *mut u8, memory: u32, delta: u64) -> i64 {
     // SAFETY: the module's contract.
     let instance = unsafe { instance_of(ctx) };
-    let old = instance.memories[memory as usize].grow(delta);
+    let (memory, process) = (Arc::clone(&instance.memories[memory as usize]), instance.process);
+    let more = memory.bytes_of(delta);
+    // SAFETY: the module's contract; the instance is not used any more.
+    if !unsafe { domain_of(ctx) }.may_hold_memory(process, more) {
+        return -1;
+    }
+    let old = memory.grow(delta);
     old.and_then(|pages| i64::try_from(pages).ok()).unwrap_or(-1)
 }
 
@@ -26,8 +37,20 @@ pub(super) unsafe extern "C" fn grow(ctx: *mut u8, memory: u32, delta: u64) -> i
 /// Both ranges are accessible. They may overlap. Where other threads store to a shared memory the bytes are any of
 /// theirs, as the threads proposal has it.
 pub(super) unsafe extern "C" fn move_bytes(_record: *mut u8, to: *mut u8, from: *const u8, bytes: usize) {
-    // SAFETY: the caller's promise: compiled code has compared the ranges with the lengths of their memories.
-    unsafe { ptr::copy(from, to, bytes) };
+    let forwards = (to as usize) <= from as usize;
+    let mut done = 0;
+    while done < bytes {
+        let piece = (bytes - done).min(PIECE_BYTES);
+        let at = if forwards { done } else { bytes - done - piece };
+        // SAFETY: the caller's promise: compiled code has compared the ranges with the lengths of their memories. What a
+        // piece overwrites of the source has been read: pieces go away from the end that overlaps.
+        unsafe { ptr::copy(from.add(at), to.add(at), piece) };
+        done += piece;
+        // The rest of a copy that nobody will see need not be made: a condemned guest does not get to its next tick.
+        if done < bytes && checkpoint().is_err() {
+            return;
+        }
+    }
 }
 
 /// `fill_bytes`
@@ -35,8 +58,16 @@ pub(super) unsafe extern "C" fn move_bytes(_record: *mut u8, to: *mut u8, from: 
 /// # Safety
 /// As [`move_bytes`].
 pub(super) unsafe extern "C" fn fill_bytes(_record: *mut u8, to: *mut u8, byte: u32, bytes: usize) {
-    // SAFETY: as above.
-    unsafe { ptr::write_bytes(to, byte as u8, bytes) };
+    let mut done = 0;
+    while done < bytes {
+        let piece = (bytes - done).min(PIECE_BYTES);
+        // SAFETY: as above.
+        unsafe { ptr::write_bytes(to.add(done), byte as u8, piece) };
+        done += piece;
+        if done < bytes && checkpoint().is_err() {
+            return;
+        }
+    }
 }
 
 /// `memory.init`

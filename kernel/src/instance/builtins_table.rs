@@ -12,8 +12,15 @@ use super::builtins::{domain_of, instance_of};
 /// # Safety
 /// The module\'s contract.
 pub(super) unsafe extern "C" fn grow(ctx: *mut u8, table: u32, delta: u64, element: usize) -> i64 {
-    // SAFETY: the module's contract. The table is the domain's, and nothing else uses it now.
-    let table = unsafe { &mut *instance_of(ctx).tables[table as usize] };
+    // SAFETY: the module's contract.
+    let instance = unsafe { instance_of(ctx) };
+    let (table, process) = (instance.tables[table as usize], instance.process);
+    // SAFETY: the module's contract; the instance is not used any more.
+    if !unsafe { domain_of(ctx) }.may_hold_elements(process, delta) {
+        return -1;
+    }
+    // SAFETY: the table is the domain's, and nothing else uses it now.
+    let table = unsafe { &mut *table };
     table.grow(delta, element).and_then(|len| i64::try_from(len).ok()).unwrap_or(-1)
 }
 

@@ -69,6 +69,14 @@ impl Instance {
         self.memories.iter().skip(imported).map(|memory| memory.bytes() as u64).sum()
     }
 
+    /// Elements of the tables that it defines.
+    #[must_use]
+    pub fn own_table_elements(&self) -> u64 {
+        let imported = self.library.module.imported.tables as usize;
+        // SAFETY: the tables are the domain's, which lives as long as the instance; nothing runs in it now.
+        self.tables.iter().skip(imported).map(|table| unsafe { &**table }.len()).sum()
+    }
+
     /// What the host holds of one of its things.
     pub(crate) fn entity(&self, domain: DomainKey, entity: Entity) -> Extern {
         let module = &self.library.module;

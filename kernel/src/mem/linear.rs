@@ -104,6 +104,12 @@ impl Memory {
         self.vm.bytes.load(Acquire)
     }
 
+    /// How many bytes that many of its pages are; as many as there can be, if that is more.
+    #[must_use]
+    pub fn bytes_of(&self, pages: u64) -> u64 {
+        self.ty.bytes(pages)
+    }
+
     /// Pages of its own size.
     #[must_use]
     pub fn pages(&self) -> u64 {

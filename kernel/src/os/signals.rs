@@ -73,7 +73,12 @@ impl Previous {
     ///
     /// # Safety
     /// Only in a signal handler, with its arguments.
-    pub unsafe fn pass_on(&self, signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    pub unsafe fn pass_on(
+        &self,
+        signal: libc::c_int,
+        info: *mut libc::siginfo_t,
+        context: *mut libc::c_void,
+    ) {
         match self.0.sa_sigaction {
             libc::SIG_DFL | libc::SIG_IGN => (),
             handler if self.0.sa_flags & libc::SA_SIGINFO != 0 => {

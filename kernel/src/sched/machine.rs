@@ -17,7 +17,6 @@ use super::seat::{NEVER, Seat};
 use super::seeded::{Random, Seeded};
 use super::thread::{Body, Thread};
 use super::tick;
-use super::timers::{Alarm, AlarmKey};
 use super::worker::Worker;
 use crate::trap::handler::prepare_thread;
 
@@ -178,16 +177,6 @@ impl Machine {
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.pool.clock
-    }
-
-    /// Condemns `thread` at a time, unless that is cancelled before.
-    pub fn condemn_at(&self, at_ns: u64, thread: &Thread, trap: Trap) -> AlarmKey {
-        self.pool.timers.add(at_ns, Alarm::Condemn(thread.clone(), trap))
-    }
-
-    /// Takes an alarm back. When this returns it has either gone off, all of it, or never will.
-    pub fn cancel(&self, alarm: AlarmKey) {
-        self.pool.timers.cancel(alarm);
     }
 
     /// How many turns its workers have begun.

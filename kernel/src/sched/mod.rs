@@ -7,13 +7,14 @@
 //! - [`machine`]: workers that run guest threads: what an embedder holds
 //! - [`thread`]: guest threads
 //! - [`park`]: waiting in host code
+//! - [`lock`]: a lock for who may leave the processor while holding it
 //! - [`account`]: what a domain has used of the processors and may use
 //! - [`policy`]: the interface of whoever decides
 //! - [`fair`]: the usual policy: weighted fair
 //! - [`seeded`]: a policy that a seed decides, for tests
 //! - [`clock`]: where the time comes from
 //! - [`timers`]: what is to happen at a time
-//! - [`state`]: ready, running, waiting
+//! - [`phase`]: ready, running, waiting
 //! - [`pool`], [`seat`]: what the workers share
 //! - [`worker`]: the loop of one worker
 //! - [`tick`]: how guest code is pre-empted
@@ -22,14 +23,15 @@
 pub mod account;
 pub mod clock;
 pub mod fair;
+pub mod lock;
 pub mod machine;
 pub mod park;
+mod phase;
 pub mod policy;
 mod pool;
 mod reactor;
 mod seat;
 pub mod seeded;
-mod state;
 pub mod thread;
 mod tick;
 pub mod timers;

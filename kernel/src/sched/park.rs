@@ -97,6 +97,19 @@ pub fn park(deadline_ns: Option<u64>) -> Result<(), Trap> {
     verdict(record)
 }
 
+/// As [`park`] without a deadline, for those who must not go on yet even if they are condemned: those only let others
+/// run, and ask again.
+pub(crate) fn park_firmly() {
+    let record = worker::current();
+    // SAFETY: who runs a turn holds its thread.
+    if !record.is_null() && unsafe { (*record).is_condemned() } {
+        // SAFETY: we are the thread.
+        unsafe { leave_pinned(&*record, Left::Preempted) };
+    } else {
+        let _ = park(None);
+    }
+}
+
 /// What a file is to be ready for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
@@ -182,6 +195,9 @@ fn leave_at_checkpoint() -> Result<(), Trap> {
 }
 
 /// Leaves the processor from host code, whose frames may hold what belongs to the OS thread.
+///
+/// # Safety
+/// Only by the thread itself, on its stack.
 unsafe fn leave_pinned(record: &Record, why: Left) {
     record.pinned.store(true, Ordering::Relaxed);
     // SAFETY: the caller is the thread.

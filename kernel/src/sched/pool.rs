@@ -177,7 +177,7 @@ impl Turn<Thread> {
         seat.slice_end_ns.store(now_ns + self.slice_ns, Ordering::Relaxed);
         let limit_ns = self.limit_ns.map_or(NEVER, |limit| now_ns + limit);
         seat.limit_end_ns.store(limit_ns, Ordering::Relaxed);
-        seat.overdue.store(false, Ordering::Relaxed);
+        seat.overdue.store(self.thread.0.is_condemned(), Ordering::Relaxed);
         seat.turns.fetch_add(1, Ordering::Relaxed);
         let tick_ns = match self.thread.0.is_condemned() {
             true => now_ns + worker::RETRY_NS,

@@ -16,9 +16,10 @@ use abi::fault::Trap;
 use corosensei::{Coroutine, Yielder};
 
 use super::account::Account;
+use super::phase::{State, Then};
 use super::policy::{Runnable, Why};
 use super::pool::Pool;
-use super::state::{State, Then};
+use super::timers::{Alarm, AlarmKey};
 use crate::mem::stack::GuestStack;
 use crate::trap::activation::Activation;
 
@@ -121,6 +122,20 @@ impl Thread {
         self.wake();
         if let Some(pool) = self.0.pool.upgrade() {
             pool.expedite(self);
+        }
+    }
+
+    /// Condemns it at a time, unless that is cancelled before. `None` once its machine is gone.
+    #[must_use]
+    pub fn condemn_at(&self, at_ns: u64, trap: Trap) -> Option<AlarmKey> {
+        let pool = self.0.pool.upgrade()?;
+        Some(pool.timers.add(at_ns, Alarm::Condemn(self.clone(), trap)))
+    }
+
+    /// Takes an alarm back. When this returns it has either gone off, all of it, or never will.
+    pub fn cancel(&self, alarm: AlarmKey) {
+        if let Some(pool) = self.0.pool.upgrade() {
+            pool.timers.cancel(alarm);
         }
     }
 

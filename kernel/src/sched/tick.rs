@@ -78,6 +78,8 @@ fn due(worker: &Worker) -> Result<(), u64> {
 struct Tick;
 
 impl Switch for Tick {
+    /// # Safety
+    /// As the trait has it.
     unsafe extern "C" fn switch(suspended: *const Suspended) -> *const Landing {
         let (worker, record) = (worker::here(), worker::current());
         // SAFETY: only the handler lets a thread get here, and it has looked: there is a worker that runs a thread.
@@ -100,6 +102,7 @@ impl Switch for Tick {
             // Host code that called it may call again: until the thread is pardoned or gone, it is looked at.
             // SAFETY: as above.
             let worker = unsafe { &*worker::here() };
+            worker.seat().overdue.store(true, Ordering::Relaxed);
             let now_ns = worker.pool.clock.now_ns();
             worker.seat().tick_by(now_ns + worker.next_retry_ns(), now_ns);
             // SAFETY: as above; `suspended` is the caller's.

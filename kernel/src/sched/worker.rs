@@ -8,11 +8,11 @@ use std::sync::atomic::{Ordering, compiler_fence};
 
 use corosensei::{Coroutine, CoroutineResult};
 
+use super::phase::Then;
 use super::policy::{Choice, Turn, Why};
 use super::pool::Pool;
 use super::seat::Seat;
 use super::seeded::Random;
-use super::state::Then;
 use super::thread::{Body, Fiber, Left, Next, Record, Thread};
 use crate::mem::MemError;
 use crate::mem::stack::GuestStack;

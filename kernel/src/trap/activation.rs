@@ -60,7 +60,8 @@ impl Activation {
         // SAFETY: the caller's promises; the activation is on this frame, which outlives the call.
         let cut_off = unsafe {
             (*this).parent = Activation::exchange(this);
-            let cut_off = arch::enter(&raw mut (*this).landing, target.entry, target.ctx, target.code, values);
+            let cut_off =
+                arch::enter(&raw mut (*this).landing, target.entry, target.ctx, target.code, values);
             Activation::exchange((*this).parent);
             cut_off
         };

@@ -1,0 +1,207 @@
+//! A domain with a thread of its own: serves one call at a time, in the order they came.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+
+use abi::fault::{Fault, Trap};
+use kernel::component::carrier::{Crossing, Server};
+use kernel::sched::park::{self, Waiter};
+use kernel::sched::thread::{Body, Next, Thread};
+
+use crate::mailbox::{Answer, Mailbox, Message, Refused};
+use crate::reply::{self, Pending};
+use crate::waits::{Station, Waits};
+
+/// Limits of a domain's calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallLimits {
+    /// How long a call to it may take, waiting included, as its caller sees it; nanoseconds.
+    pub deadline_ns: Option<u64>,
+    /// How long it may work on one call before that faults; nanoseconds.
+    pub wall_clock_ns: Option<u64>,
+}
+
+/// A domain as its callers see it.
+#[derive(Debug)]
+pub struct Actor {
+    pub(crate) station: Station,
+    pub(crate) name: Arc<str>,
+    mailbox: Arc<Mailbox>,
+    limits: CallLimits,
+    thread: OnceLock<Thread>,
+    /// Why it is to end, once that is decided.
+    ending: OnceLock<Trap>,
+    /// Somebody waits for its end.
+    ended: (Mutex<bool>, Condvar),
+    calls: AtomicU64,
+}
+
+/// What its thread runs.
+struct Serving {
+    actor: Arc<Actor>,
+    server: Server,
+}
+
+impl Actor {
+    pub(crate) fn new(station: Station, name: Arc<str>, room: usize, limits: CallLimits) -> Arc<Actor> {
+        Arc::new(Actor {
+            station,
+            name,
+            mailbox: Mailbox::new(room),
+            limits,
+            thread: OnceLock::new(),
+            ending: OnceLock::new(),
+            ended: Default::default(),
+            calls: AtomicU64::new(0),
+        })
+    }
+
+    /// The body of its thread, which is to be given to [`Self::sit`].
+    pub(crate) fn body(self: &Arc<Actor>, server: Server) -> Box<dyn Body> {
+        Box::new(Serving { actor: Arc::clone(self), server })
+    }
+
+    pub(crate) fn sit(&self, thread: Thread) {
+        let first = self.thread.set(thread).is_ok();
+        debug_assert!(first, "an actor has one thread");
+    }
+
+    /// Its thread.
+    #[must_use]
+    pub fn thread(&self) -> Option<&Thread> {
+        self.thread.get()
+    }
+
+    /// How many calls it has been given.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// The calls that wait for it.
+    #[must_use]
+    pub fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// Calls it: blocks the OS thread that calls, or parks the guest thread. `from` is the domain that calls, if one
+    /// does.
+    ///
+    /// # Errors
+    /// Its fault; that it is gone; that a deadline has passed, or that waiting would never end.
+    pub(crate) fn call(&self, crossing: Crossing, from: Option<&Actor>, waits: &Waits) -> Answer {
+        let _waiting = match from {
+            Some(from) => Some(waits.begin(from.station, &from.name, self.station)?),
+            None => None,
+        };
+        let began_ns = park::now_ns();
+        let deadline_ns = self.limits.deadline_ns.map(|after_ns| began_ns.saturating_add(after_ns));
+        let pause = || -> Result<(), Fault> {
+            match deadline_ns {
+                Some(at_ns) if park::now_ns() >= at_ns => Err(late(began_ns, at_ns)),
+                _ => Ok(park::park(deadline_ns)?),
+            }
+        };
+        let (mut message, pending) = Actor::start(crossing);
+        while let Some(refused) = self.send(message, Waiter::current)? {
+            message = refused;
+            pause()?;
+        }
+        loop {
+            if let Some(answer) = pending.take(Waiter::current) {
+                return answer;
+            }
+            pause()?;
+        }
+    }
+
+    /// Sends a message, or gives it back if there is no room; then `waiter` is woken when there may be.
+    pub(crate) fn send(
+        &self,
+        message: Message,
+        waiter: impl FnOnce() -> Waiter,
+    ) -> Result<Option<Message>, Fault> {
+        match self.mailbox.push(message, waiter) {
+            Ok(()) => {
+                self.calls.fetch_add(1, Ordering::Relaxed);
+                self.thread.get().iter().for_each(|thread| thread.wake());
+                Ok(None)
+            }
+            Err(Refused::Full(message)) => Ok(Some(message)),
+            Err(Refused::Closed(why)) => Err(Fault::new(Trap::Gone(why.to_string()))),
+        }
+    }
+
+    /// A call that is yet to be sent.
+    pub(crate) fn start(crossing: Crossing) -> (Message, Pending) {
+        let (reply, pending) = reply::pair();
+        (Message { crossing, reply }, pending)
+    }
+
+    /// Ends it, whatever it is doing. Its callers, present and future, are answered.
+    pub(crate) fn kill(&self, why: Trap) {
+        let _ = self.ending.set(why.clone());
+        if let Some(thread) = self.thread.get() {
+            thread.condemn(why);
+        }
+    }
+
+    /// Waits until it has ended. Blocks the OS thread.
+    pub(crate) fn wait(&self) {
+        let ended = self.ended.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.ended.1.wait_while(ended, |ended| !*ended));
+    }
+}
+
+impl Serving {
+    /// Serves one call, for as long as it may take.
+    fn serve(&self, message: Message) {
+        let Message { crossing, reply } = message;
+        let thread = park::current_thread();
+        let alarm = self.actor.limits.wall_clock_ns.zip(thread.as_ref()).and_then(|(allowed, thread)| {
+            let at_ns = park::now_ns().saturating_add(allowed);
+            let trap = Trap::Limit { limit: "wall-clock time of a call in ns", value: allowed, allowed };
+            thread.condemn_at(at_ns, trap)
+        });
+        let answer = self.server.serve(&crossing);
+        if let Some((alarm, thread)) = alarm.zip(thread) {
+            thread.cancel(alarm);
+            // The call is over, and with it what condemned it, unless that was more than the call.
+            thread.pardon();
+            if let Some(why) = self.actor.ending.get() {
+                thread.condemn(why.clone());
+            }
+        }
+        reply.answer(answer);
+    }
+}
+
+impl Body for Serving {
+    fn run(&mut self) -> Next {
+        loop {
+            if self.actor.ending.get().is_some() {
+                return Next::End;
+            }
+            match self.actor.mailbox.take() {
+                Some(message) => self.serve(message),
+                None => return Next::Idle,
+            }
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let why = self.actor.ending.get_or_init(|| Trap::Killed("its thread ended".to_owned()));
+        self.actor.mailbox.close(why);
+        self.server.end(why);
+        *self.actor.ended.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.actor.ended.1.notify_all();
+    }
+}
+
+fn late(began_ns: u64, deadline_ns: u64) -> Fault {
+    let allowed = deadline_ns.saturating_sub(began_ns);
+    let value = park::now_ns().saturating_sub(began_ns);
+    Fault::new(Trap::Limit { limit: "deadline of a call in ns", value, allowed })
+}

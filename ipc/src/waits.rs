@@ -1,0 +1,76 @@
+//! Which domain waits for which: a cycle is a deadlock, and is found before it is entered.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use abi::fault::Trap;
+
+/// Names a domain of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Station(pub u64);
+
+/// Who waits for whom. A domain serves one call at a time, so it waits for one other at most.
+#[derive(Debug, Default)]
+pub struct Waits {
+    edges: Mutex<HashMap<Station, (Station, Arc<str>)>>,
+}
+
+/// A wait that is under way; it is over when this is dropped.
+#[derive(Debug)]
+pub struct Waiting<'w> {
+    waits: &'w Waits,
+    from: Station,
+}
+
+impl Waits {
+    fn edges(&self) -> MutexGuard<'_, HashMap<Station, (Station, Arc<str>)>> {
+        self.edges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets domain `from`, of this name, wait for `to`.
+    ///
+    /// # Errors
+    /// [`Trap::Deadlock`] with the cycle, if `to` waits for `from`, itself or through others.
+    pub fn begin(&self, from: Station, name: &Arc<str>, to: Station) -> Result<Waiting<'_>, Trap> {
+        let mut edges = self.edges();
+        let (mut at, mut names) = (to, vec![Arc::clone(name)]);
+        // Every step goes along another edge, as each domain has one: the map bounds the loop.
+        for _ in 0..=edges.len() {
+            if at == from {
+                names.push(Arc::clone(name));
+                let cycle: Vec<&str> = names.iter().map(|name| &**name).collect();
+                return Err(Trap::Deadlock(format!("{} wait for each other", cycle.join(" → "))));
+            }
+            let Some((next, name)) = edges.get(&at) else { break };
+            names.push(Arc::clone(name));
+            at = *next;
+        }
+        edges.insert(from, (to, Arc::clone(name)));
+        Ok(Waiting { waits: self, from })
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.waits.edges().remove(&self.from);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cycle_is_named() {
+        let waits = Waits::default();
+        let [a, b, c]: [(Station, Arc<str>); 3] =
+            [(Station(1), "a".into()), (Station(2), "b".into()), (Station(3), "c".into())];
+        let _ab = waits.begin(a.0, &a.1, b.0).unwrap();
+        let bc = waits.begin(b.0, &b.1, c.0).unwrap();
+        let trap = waits.begin(c.0, &c.1, a.0).unwrap_err();
+        assert_eq!(trap, Trap::Deadlock("c → a → b → c wait for each other".to_owned()));
+        drop(bc);
+        assert!(waits.begin(c.0, &c.1, a.0).is_ok());
+        assert!(waits.begin(c.0, &c.1, c.0).is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! A lock for whoever may leave the processor while holding it: guest threads park where OS threads block.
+//!
+//! A mutex of the standard library must be given back by the OS thread that took it, and who waits for it blocks a
+//! worker, perhaps the one that its holder is going to need.
+
+use std::cell::UnsafeCell;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::park::{self, Waiter};
+
+/// A value that one at a time may use.
+#[derive(Debug, Default)]
+pub struct ParkingLock<T: ?Sized> {
+    taken: AtomicBool,
+    waiters: Mutex<Vec<Waiter>>,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: one at a time has the value, and it may go to another thread.
+unsafe impl<T: Send + ?Sized> Send for ParkingLock<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + ?Sized> Sync for ParkingLock<T> {}
+
+/// The value of a lock, until it is dropped. Unlike a mutex's guard it may go to another OS thread.
+#[derive(Debug)]
+pub struct Held<'l, T: ?Sized>(&'l ParkingLock<T>);
+
+impl<T> ParkingLock<T> {
+    /// A lock that nobody has taken.
+    #[must_use]
+    pub fn new(value: T) -> ParkingLock<T> {
+        ParkingLock {
+            taken: AtomicBool::new(false),
+            waiters: Mutex::default(),
+            value: UnsafeCell::new(value),
+        }
+    }
+}
+
+impl<T: ?Sized> ParkingLock<T> {
+    /// The value, if nobody has it.
+    #[must_use]
+    pub fn try_lock(&self) -> Option<Held<'_, T>> {
+        // Not `then_some`: dropping one that was not taken would give the lock back.
+        (!self.taken.swap(true, Ordering::SeqCst)).then(|| Held(self))
+    }
+
+    /// The value, when nobody has it any more. A condemned thread waits too: what it holds is short.
+    #[must_use]
+    pub fn lock(&self) -> Held<'_, T> {
+        loop {
+            if let Some(held) = self.try_lock() {
+                return held;
+            }
+            self.waiters.lock().unwrap_or_else(PoisonError::into_inner).push(Waiter::current());
+            // Who gave it back before we were in the list did not wake us.
+            if let Some(held) = self.try_lock() {
+                return held;
+            }
+            park::park_firmly();
+        }
+    }
+}
+
+impl<T: ?Sized> Deref for Held<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: who holds the lock is alone with the value.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for Held<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: who holds the lock is alone with the value.
+        unsafe { &mut *self.0.value.get() }
+    }
+}
+
+impl<T: ?Sized> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        self.0.taken.store(false, Ordering::SeqCst);
+        // All of them: some have it already, or went away, and would not pass it on.
+        let waiters = std::mem::take(&mut *self.0.waiters.lock().unwrap_or_else(PoisonError::into_inner));
+        waiters.iter().for_each(Waiter::wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_has_it() {
+        let lock = Arc::new(ParkingLock::new(0_u32));
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let lock = Arc::clone(&lock);
+                std::thread::spawn(move || {
+                    for _ in 0..1000 {
+                        let mut held = lock.lock();
+                        let before = *held;
+                        std::thread::yield_now();
+                        *held = before + 1;
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(*lock.lock(), 4000);
+        let held = lock.lock();
+        assert!(lock.try_lock().is_none());
+        drop(held);
+        assert!(lock.try_lock().is_some());
+    }
+}
