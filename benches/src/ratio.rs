@@ -54,7 +54,7 @@ fn time(run: &mut impl FnMut()) -> Duration {
     now() - start
 }
 
-fn now() -> Duration {
+pub(crate) fn now() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).expect("below a second"))
 }

@@ -1,0 +1,90 @@
+//! The guests in atoll.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use abi::fault::Trap;
+use abi::types::FuncType;
+use abi::value::Value;
+use atoll_benches::contest::Work;
+use kernel::component::executable::Executable;
+use kernel::component::link::LinkOptions;
+use kernel::component::linked::{Export, ExportedFunc, Linked};
+use kernel::component::tree::Tree;
+use kernel::host::{HostCall, HostFunc, Import, Imports};
+use kernel::jit::engine::{Engine, EngineOptions};
+
+/// A component, linked.
+pub struct Guest {
+    executable: Executable,
+    linked: Arc<Linked>,
+}
+
+/// A component that runs.
+#[derive(Clone)]
+pub struct Running(Rc<RefCell<Tree>>);
+
+impl Guest {
+    /// Compiles and links.
+    pub fn new(bytes: &[u8]) -> Guest {
+        let options = EngineOptions { verify: false, ..EngineOptions::default() };
+        let engine = Engine::with(options).expect("a known machine");
+        let executable = Executable::parse(&engine, bytes).expect("compiles");
+        let mut imports = Imports::default();
+        imports.names.insert("add".to_owned(), Import::Func(Arc::new(Add)));
+        let linked = executable.link(&imports, &LinkOptions::new("bench")).expect("links");
+        Guest { executable, linked: Arc::new(linked) }
+    }
+
+    /// Brings it up.
+    pub fn launch(&self) -> Running {
+        let tree = self.executable.launch(&self.linked, Box::new(())).expect("launches");
+        Running(Rc::new(RefCell::new(tree)))
+    }
+}
+
+impl Running {
+    fn func(&self, name: &str) -> ExportedFunc {
+        match self.0.borrow().export(&[name]) {
+            Some(Export::Func(func)) => func.clone(),
+            _ => panic!("the guest exports no function `{name}`"),
+        }
+    }
+
+    /// Has the guest loop.
+    pub fn work(&self, name: &str, size: u32) -> Work<'static> {
+        let (tree, func) = (Rc::clone(&self.0), self.func(name));
+        Box::new(move |count| {
+            let args = [Value::U32(count), Value::U32(size)];
+            tree.borrow_mut().call(&func, &args).expect("does not trap");
+        })
+    }
+
+    /// Calls the guest from here.
+    pub fn calls(&self, name: &str) -> Work<'static> {
+        let (tree, func) = (Rc::clone(&self.0), self.func(name));
+        Box::new(move |count| {
+            let mut tree = tree.borrow_mut();
+            for next in 0..count {
+                let sum = tree.call(&func, &[Value::U32(next), Value::U32(1)]).expect("does not trap");
+                assert_eq!(sum, Some(Value::U32(next + 1)));
+            }
+        })
+    }
+}
+
+/// The host's function of `edge.wat`.
+struct Add;
+
+impl HostFunc for Add {
+    fn ty(&self) -> Option<&FuncType> {
+        None
+    }
+
+    fn call(&self, call: &mut dyn HostCall) -> Result<(), Trap> {
+        let core = call.core();
+        core[0] = u64::from((core[0] as u32).wrapping_add(core[1] as u32));
+        Ok(())
+    }
+}
