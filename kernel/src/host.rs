@@ -25,8 +25,12 @@ pub trait HostCall: Side {
     /// Who calls.
     fn process(&self) -> ProcessId;
 
-    /// The state that the launcher gave to this tree.
+    /// The state that the launcher gave to this tree. Calls of other domains that need it wait until this one has
+    /// ended, or released it.
     fn state(&mut self) -> &mut (dyn Any + Send);
+
+    /// Lets other calls have the state until this one asks for it again: before it waits, or runs guest code.
+    fn release_state(&mut self);
 }
 
 /// A function that the host implements.

@@ -16,16 +16,37 @@ const PACKAGES: [&str; 8] = ["io", "clocks", "random", "filesystem", "sockets", 
 const REFUSED: [&str; 4] =
     ["wasi:sockets/tcp@", "wasi:sockets/udp@", "wasi:sockets/ip-name-lookup@", "wasi:http/types@"];
 
+/// Functions that wait for files or times, or may take long.
+const WAITING: [&str; 12] = [
+    "wasi:io/poll#poll",
+    "wasi:io/poll#[method]pollable.block",
+    "wasi:io/streams#[method]input-stream.blocking-read",
+    "wasi:io/streams#[method]input-stream.blocking-skip",
+    "wasi:io/streams#[method]output-stream.write",
+    "wasi:io/streams#[method]output-stream.blocking-write-and-flush",
+    "wasi:io/streams#[method]output-stream.write-zeroes",
+    "wasi:io/streams#[method]output-stream.blocking-write-zeroes-and-flush",
+    "wasi:io/streams#[method]output-stream.splice",
+    "wasi:io/streams#[method]output-stream.blocking-splice",
+    "wasi:random/random#get-random-bytes",
+    "wasi:random/insecure#get-insecure-random-bytes",
+];
+
 fn main() {
     println!("cargo::rerun-if-changed=build");
     let root = env::var("CARGO_MANIFEST_DIR").expect("Cargo sets it");
     let out = env::var("OUT_DIR").expect("Cargo sets it");
     let wasi = PACKAGES.map(|name| format!("{root}/wit/{name}.wit"));
-    let options = Options { refused: &REFUSED, refusal: "not-supported", first_resource: 0 };
+    let options =
+        Options { refused: &REFUSED, refusal: "not-supported", waiting: &WAITING, first_resource: 0 };
     write(&wasi, &options, &Path::new(&out).join("wasi.rs"));
     let sample = [format!("{root}/tests/wit/sample.wit")];
-    let options =
-        Options { refused: &["test:sample/refused"], refusal: "not-supported", first_resource: 1000 };
+    let options = Options {
+        refused: &["test:sample/refused"],
+        refusal: "not-supported",
+        waiting: &["test:sample/store#all"],
+        first_resource: 1000,
+    };
     write(&sample, &options, &Path::new(&out).join("sample.rs"));
 }
 

@@ -220,6 +220,10 @@ impl HostCall for Call<'_> {
         let host = self.host;
         &mut ***self.state.get_or_insert_with(|| host.lock())
     }
+
+    fn release_state(&mut self) {
+        self.state = None;
+    }
 }
 
 impl Side for Call<'_> {

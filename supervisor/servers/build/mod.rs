@@ -32,6 +32,9 @@ pub struct Options<'o> {
     pub refused: &'o [&'o str],
     /// The case of a function's error that says so; a function without one traps.
     pub refusal: &'o str,
+    /// Functions that may wait, as `interface#function` without the interface's version: their servers get the state as
+    /// a turn that they can end.
+    pub waiting: &'o [&'o str],
     /// The number of the first resource type; the others follow in the order of their names.
     pub first_resource: u32,
 }

@@ -87,7 +87,11 @@ fn method(scope: &Scope<'_>, name: &str, function: &Function, out: &mut Source) 
     out.line("/// A trap ends the guest's call.");
     let interface = &scope.world.resolve.interfaces[scope.interface];
     let rust = rust_name(interface, function);
-    let signature = format!("fn {rust}(&mut self{params}) -> Result<{result}, fault::Trap>");
+    let (receiver, bound) = match waits(scope, name, function) {
+        true => ("turn: &mut servers::turn::Turn<'_, Self>", " where Self: servers::bind::State + Sized"),
+        false => ("&mut self", ""),
+    };
+    let signature = format!("fn {rust}({receiver}{params}) -> Result<{result}, fault::Trap>{bound}");
     if !scope.world.options.refused.iter().any(|prefix| name.starts_with(prefix)) {
         out.line(&format!("{signature};"));
         return Ok(());
@@ -99,6 +103,13 @@ fn method(scope: &Scope<'_>, name: &str, function: &Function, out: &mut Source) 
     });
     out.line("}");
     Ok(())
+}
+
+/// Whether a function may wait.
+fn waits(scope: &Scope<'_>, interface: &str, function: &Function) -> bool {
+    let unversioned = interface.split('@').next().unwrap_or(interface);
+    let is_it = |path: &&str| path.split_once('#') == Some((unversioned, &function.name));
+    scope.world.options.waiting.iter().any(is_it)
 }
 
 /// The error value that refuses a call, if the result can hold it.
@@ -142,13 +153,18 @@ fn register(scope: &Scope<'_>, name: &str, interface: &Interface, out: &mut Sour
             function.params.iter().map(|param| format!("{}, ", snake(&param.name))).collect();
         let pattern = if params.is_empty() { "()".to_owned() } else { format!("({})", params.trim_end()) };
         let labels: Vec<_> = function.params.iter().map(|param| format!("\"{}\"", param.name)).collect();
+        let (register, receiver) = match waits(scope, name, function) {
+            true => ("waiting_func", "turn: &mut servers::turn::Turn<'_, S>"),
+            false => ("func", "state: &mut S"),
+        };
         out.line(&format!(
-            "instance.func(\"{name}\", \"{}\", &[{}], |state: &mut S, {pattern}| {{",
+            "instance.{register}(\"{name}\", \"{}\", &[{}], |{receiver}, {pattern}| {{",
             function.name,
             labels.join(", ")
         ));
+        let given = receiver.split(':').next().unwrap_or_default();
         out.line(&format!(
-            "<S as {served}>::{}(state, {})",
+            "<S as {served}>::{}({given}, {})",
             rust_name(interface, function),
             params.trim_end().trim_end_matches(',')
         ));

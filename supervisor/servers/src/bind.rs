@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::sync::{Arc, OnceLock};
 
+use crate::turn::Turn;
 use abi::fault::Trap;
 use abi::id::ProcessId;
 use abi::side::Side;
@@ -35,6 +36,27 @@ impl Instance {
         name: &'static str,
         labels: &'static [&'static str],
         serve: fn(&mut S, P) -> Result<R, Trap>,
+    ) {
+        self.add(interface, name, labels, Serve::<S, P, R>::AtOnce(serve));
+    }
+
+    /// Adds a function that may wait.
+    pub fn waiting_func<S: State, P: Typed + 'static, R: Typed + 'static>(
+        &mut self,
+        interface: &'static str,
+        name: &'static str,
+        labels: &'static [&'static str],
+        serve: fn(&mut Turn<'_, S>, P) -> Result<R, Trap>,
+    ) {
+        self.add(interface, name, labels, Serve::<S, P, R>::Waiting(serve));
+    }
+
+    fn add<S: State, P: Typed + 'static, R: Typed + 'static>(
+        &mut self,
+        interface: &'static str,
+        name: &'static str,
+        labels: &'static [&'static str],
+        serve: Serve<S, P, R>,
     ) {
         let func = Func { interface, name, labels, serve, ty: OnceLock::new() };
         self.imports.names.insert(name.into(), Import::Func(Arc::new(func)));
@@ -66,9 +88,15 @@ struct Func<S, P, R> {
     interface: &'static str,
     name: &'static str,
     labels: &'static [&'static str],
-    serve: fn(&mut S, P) -> Result<R, Trap>,
+    serve: Serve<S, P, R>,
     /// Built when a guest imports the function: most guests import few.
     ty: OnceLock<FuncType>,
+}
+
+/// What serves a function.
+enum Serve<S, P, R> {
+    AtOnce(fn(&mut S, P) -> Result<R, Trap>),
+    Waiting(fn(&mut Turn<'_, S>, P) -> Result<R, Trap>),
 }
 
 impl<S: State, P: Typed, R: Typed> HostFunc for Func<S, P, R> {
@@ -82,10 +110,13 @@ impl<S: State, P: Typed, R: Typed> HostFunc for Func<S, P, R> {
         let len = core.len();
         core.copy_from_slice(&call.core()[..len]);
         let params = imported::lift_params(call as &mut dyn Side, core)?;
-        let process = call.process();
-        let state = call.state().downcast_mut::<S>().ok_or_else(|| wrong_state(self.interface, self.name))?;
-        state.called_by(process);
-        let result = (self.serve)(state, params)?;
+        let mut turn = Turn::of_call(call).ok_or_else(|| wrong_state(self.interface, self.name))?;
+        let result = match self.serve {
+            Serve::AtOnce(serve) => serve(turn.state(), params)?,
+            Serve::Waiting(serve) => serve(&mut turn, params)?,
+        };
+        // Lowering runs guest code, its allocator.
+        call.release_state();
         if let Some(value) = imported::lower_result::<P, R>(call as &mut dyn Side, core, &result)? {
             call.core()[0] = value;
         }

@@ -4,7 +4,8 @@
 //! nor handle tables, and there is no `unsafe`. Nothing here knows how a component is linked or run; what a tree may
 //! reach is what its [`Wasi`] was built with, and time and randomness are parameters of it.
 //!
-//! - [`bindings`]: generated types, traits and registration; [`bind`]: what they are made of
+//! - [`bindings`]: generated types, traits and registration; [`bind`]: what they are made of; [`turn`]: how a call that
+//!   waits lets others go on
 //! - [`wasi`]: the state of all servers of one tree, and its builder
 //! - [`cli`], [`clocks`], [`filesystem`], [`http`], [`io`], [`random`], [`sockets`]: one module a WIT package, one
 //!   file an interface
@@ -25,6 +26,7 @@ pub mod limits;
 pub mod random;
 pub mod slab;
 pub mod sockets;
+pub mod turn;
 pub mod wasi;
 
 use kernel::host::Imports;

@@ -9,6 +9,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use crate::Wasi;
 use crate::bindings::wasi::random::{insecure, insecure_seed, random};
 use crate::limits::MAX_RANDOM;
+use crate::turn::Turn;
 
 /// A source of random bytes.
 pub trait Entropy: Send {
@@ -78,11 +79,21 @@ impl Entropy for SeededEntropy {
     }
 }
 
-fn bytes(source: &mut dyn Entropy, len: u64) -> Result<Vec<u8>, Trap> {
+/// Bytes asked for between two checkpoints.
+const PIECE: usize = 64 << 10;
+
+fn bytes(
+    turn: &mut Turn<'_, Wasi>,
+    source: fn(&mut Wasi) -> &mut dyn Entropy,
+    len: u64,
+) -> Result<Vec<u8>, Trap> {
     let limit = "wasi:random: bytes of one call";
     let count = usize::try_from(len).ok().filter(|_| len <= MAX_RANDOM);
     let mut bytes = vec![0; count.ok_or(Trap::Limit { limit, value: len, allowed: MAX_RANDOM })?];
-    fill(source, &mut bytes)?;
+    for piece in bytes.chunks_mut(PIECE) {
+        fill(source(turn.state()), piece)?;
+        turn.checkpoint()?;
+    }
     Ok(bytes)
 }
 
@@ -97,8 +108,8 @@ fn fill(source: &mut dyn Entropy, bytes: &mut [u8]) -> Result<(), Trap> {
 }
 
 impl random::Host for Wasi {
-    fn random_bytes(&mut self, len: u64) -> Result<Vec<u8>, Trap> {
-        bytes(&mut *self.random, len)
+    fn random_bytes(turn: &mut Turn<'_, Wasi>, len: u64) -> Result<Vec<u8>, Trap> {
+        bytes(turn, |wasi| &mut *wasi.random, len)
     }
 
     fn random_u64(&mut self) -> Result<u64, Trap> {
@@ -107,8 +118,8 @@ impl random::Host for Wasi {
 }
 
 impl insecure::Host for Wasi {
-    fn insecure_random_bytes(&mut self, len: u64) -> Result<Vec<u8>, Trap> {
-        bytes(&mut *self.insecure, len)
+    fn insecure_random_bytes(turn: &mut Turn<'_, Wasi>, len: u64) -> Result<Vec<u8>, Trap> {
+        bytes(turn, |wasi| &mut *wasi.insecure, len)
     }
 
     fn insecure_random_u64(&mut self) -> Result<u64, Trap> {

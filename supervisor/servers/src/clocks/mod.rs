@@ -1,5 +1,5 @@
-//! `wasi:clocks`. Time is a parameter: a tree sees what these traits say, and waits only through
-//! [`MonotonicClock::wait`], so that a run can be replayed.
+//! `wasi:clocks`. Time is a parameter: a tree sees what these traits say, and waits as long as
+//! [`MonotonicClock::wait_until`] says, so that a run can be replayed.
 //!
 //! - [`monotonic_clock`], [`wall_clock`], [`timezone`]: one interface each
 
@@ -7,12 +7,10 @@ pub mod monotonic_clock;
 pub mod timezone;
 pub mod wall_clock;
 
-use std::io;
 use std::time::Duration;
 
-use rustix::event::{PollFd, Timespec, poll};
-use rustix::io::Errno;
-use rustix::time::{ClockId, clock_getres, clock_gettime};
+use kernel::sched::park;
+use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
 
 /// A clock that never goes back, and how to wait for it.
 pub trait MonotonicClock: Send {
@@ -22,12 +20,10 @@ pub trait MonotonicClock: Send {
     /// Nanoseconds between two ticks.
     fn resolution_ns(&mut self) -> u64;
 
-    /// Blocks until a file descriptor is ready or `timeout_ns` nanoseconds have passed; may return early with neither.
-    ///
-    /// # Errors
-    /// The operating system cannot wait for these descriptors.
-    fn wait(&mut self, fds: &mut [PollFd<'_>], timeout_ns: Option<u64>) -> io::Result<()> {
-        wait_for(fds, timeout_ns)
+    /// Somebody has nothing to do before this clock shows `when_ns`: when that is, as [`park::now_ns`] tells the time.
+    /// `None` if they need not wait: the clock shows it now.
+    fn wait_until(&mut self, when_ns: u64) -> Option<u64> {
+        Some(park::now_ns().saturating_add(when_ns.saturating_sub(self.now_ns())))
     }
 }
 
@@ -40,13 +36,14 @@ pub trait WallClock: Send {
     fn resolution(&mut self) -> Duration;
 }
 
-/// The clocks of the operating system.
+/// The clocks of the operating system; monotonic time is that of the machine the tree runs on, which may be a simulated
+/// one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl MonotonicClock for SystemClock {
     fn now_ns(&mut self) -> u64 {
-        nanoseconds(duration(clock_gettime(ClockId::Monotonic)))
+        park::now_ns()
     }
 
     fn resolution_ns(&mut self) -> u64 {
@@ -80,12 +77,9 @@ impl MonotonicClock for SimulatedClock {
         1
     }
 
-    fn wait(&mut self, fds: &mut [PollFd<'_>], timeout_ns: Option<u64>) -> io::Result<()> {
-        wait_for(fds, timeout_ns.map(|_| 0))?;
-        if fds.iter().all(|fd| fd.revents().is_empty()) {
-            self.now_ns = self.now_ns.saturating_add(timeout_ns.unwrap_or(0));
-        }
-        Ok(())
+    fn wait_until(&mut self, when_ns: u64) -> Option<u64> {
+        self.now_ns = self.now_ns.max(when_ns);
+        None
     }
 }
 
@@ -96,18 +90,6 @@ impl WallClock for SimulatedClock {
 
     fn resolution(&mut self) -> Duration {
         Duration::from_nanos(1)
-    }
-}
-
-/// Waits as poll(2) does; a signal ends the wait early.
-pub(crate) fn wait_for(fds: &mut [PollFd<'_>], timeout_ns: Option<u64>) -> io::Result<()> {
-    let timeout = timeout_ns.map(|ns| Timespec {
-        tv_sec: (ns / 1_000_000_000).cast_signed(),
-        tv_nsec: (ns % 1_000_000_000).cast_signed(),
-    });
-    match poll(fds, timeout.as_ref()) {
-        Ok(_) | Err(Errno::INTR | Errno::AGAIN) => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -6,18 +6,17 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use kernel::sched::park::Interest;
 use rustix::buffer::spare_capacity;
-use rustix::event::{PollFd, PollFlags};
 use rustix::io::{Errno, pread, read};
 
-use crate::clocks::wait_for;
+use super::shared_fd::{SharedFd, is_ready};
 
 /// What a tree's standard input reads.
 pub struct Input(Kind);
 
 enum Kind {
-    Inherited,
-    Fd(OwnedFd),
+    Fd(SharedFd),
     Bytes(VecDeque<u8>),
     Reader(Box<dyn Read + Send>),
 }
@@ -37,13 +36,13 @@ impl Input {
     /// The standard input of this operating-system process.
     #[must_use]
     pub fn inherit() -> Input {
-        Input(Kind::Inherited)
+        Input(Kind::Fd(SharedFd::Inherited(rustix::stdio::stdin())))
     }
 
     /// A file, pipe or terminal.
     #[must_use]
     pub fn fd(fd: OwnedFd) -> Input {
-        Input(Kind::Fd(fd))
+        Input(Kind::Fd(fd.into()))
     }
 
     /// These bytes, then the end.
@@ -52,17 +51,17 @@ impl Input {
         Input(Kind::Bytes(VecDeque::from(bytes.into())))
     }
 
-    /// Whatever a reader gives. It counts as ready at any time, so a guest that polls before it reads may block.
+    /// Whatever a reader gives. It counts as ready at any time, so a guest that polls before it reads may block, and with
+    /// it the worker that runs it: let one that waits for something feed a pipe, and give its other end as [`Input::fd`].
     #[must_use]
     pub fn reader(reader: impl Read + Send + 'static) -> Input {
         Input(Kind::Reader(Box::new(reader)))
     }
 
     /// What to wait for before there are bytes or the end; none if both are here already.
-    pub(crate) fn awaited(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn awaited(&self) -> Option<&SharedFd> {
         match &self.0 {
-            Kind::Inherited => Some(rustix::stdio::stdin()),
-            Kind::Fd(fd) => Some(fd.as_fd()),
+            Kind::Fd(fd) => Some(fd),
             Kind::Bytes(_) | Kind::Reader(_) => None,
         }
     }
@@ -72,12 +71,10 @@ impl Input {
         self.awaited().is_some_and(rustix::termios::isatty)
     }
 
-    /// Reads up to `limit` bytes, at least one asked for; does not block if `may_block` is false.
-    pub(crate) fn read(&mut self, limit: usize, may_block: bool) -> io::Result<Progress> {
-        if let Some(fd) = self.awaited() {
-            return read_fd(fd, limit, may_block);
-        }
+    /// Reads up to `limit` bytes, at least one asked for.
+    pub(crate) fn read(&mut self, limit: usize) -> io::Result<Progress> {
         let bytes = match &mut self.0 {
+            Kind::Fd(fd) => return read_fd(fd.as_fd(), limit),
             Kind::Bytes(bytes) => bytes.drain(..limit.min(bytes.len())).collect(),
             Kind::Reader(reader) => {
                 let mut buffer = vec![0; limit];
@@ -85,14 +82,13 @@ impl Input {
                 buffer.truncate(count);
                 buffer
             }
-            Kind::Inherited | Kind::Fd(_) => Vec::new(),
         };
         Ok(progress(bytes))
     }
 }
 
-fn read_fd(fd: BorrowedFd<'_>, limit: usize, may_block: bool) -> io::Result<Progress> {
-    if !may_block && !is_ready(fd, PollFlags::IN)? {
+fn read_fd(fd: BorrowedFd<'_>, limit: usize) -> io::Result<Progress> {
+    if !is_ready(fd, Interest::Readable)? {
         return Ok(Progress::Pending);
     }
     let mut bytes = Vec::with_capacity(limit);
@@ -101,18 +97,10 @@ fn read_fd(fd: BorrowedFd<'_>, limit: usize, may_block: bool) -> io::Result<Prog
             Ok(_) => return Ok(progress(bytes)),
             Err(Errno::INTR) => {}
             // Somebody made the descriptor non-blocking, as terminals shared with other programs sometimes are.
-            Err(Errno::AGAIN) if may_block => wait_for(&mut [PollFd::new(&fd, PollFlags::IN)], None)?,
             Err(Errno::AGAIN) => return Ok(Progress::Pending),
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-/// Whether a descriptor is ready now, or broken, so that waiting for it makes no sense.
-pub(crate) fn is_ready(fd: BorrowedFd<'_>, flags: PollFlags) -> io::Result<bool> {
-    let mut fds = [PollFd::new(&fd, flags)];
-    wait_for(&mut fds, Some(0))?;
-    Ok(!fds[0].revents().is_empty())
 }
 
 fn progress(bytes: Vec<u8>) -> Progress {

@@ -5,17 +5,19 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::event::{PollFd, PollFlags};
+use kernel::sched::park::Interest;
 use rustix::io::{Errno, ReadWriteFlags, pwrite, pwritev2, write};
 
-use crate::clocks::wait_for;
+use super::shared_fd::{SharedFd, is_ready};
+
+/// A pipe that is ready has room for this many bytes; more would block, until somebody has read the rest.
+const PIECE: usize = 4096;
 
 /// What a tree's standard output or standard error writes to.
 pub struct Output(Kind);
 
 enum Kind {
-    Inherited(BorrowedFd<'static>),
-    Fd(OwnedFd),
+    Fd(SharedFd),
     Discard,
     Buffer(Buffer),
     Closure(Box<Write>),
@@ -45,19 +47,19 @@ impl Output {
     /// The standard output of this operating-system process.
     #[must_use]
     pub fn inherit_stdout() -> Output {
-        Output(Kind::Inherited(rustix::stdio::stdout()))
+        Output(Kind::Fd(SharedFd::Inherited(rustix::stdio::stdout())))
     }
 
     /// The standard error of this operating-system process.
     #[must_use]
     pub fn inherit_stderr() -> Output {
-        Output(Kind::Inherited(rustix::stdio::stderr()))
+        Output(Kind::Fd(SharedFd::Inherited(rustix::stdio::stderr())))
     }
 
     /// A file, pipe or terminal.
     #[must_use]
     pub fn fd(fd: OwnedFd) -> Output {
-        Output(Kind::Fd(fd))
+        Output(Kind::Fd(fd.into()))
     }
 
     /// Nowhere.
@@ -79,10 +81,9 @@ impl Output {
     }
 
     /// What to wait for before a write does not block; none if it never does.
-    pub(crate) fn awaited(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn awaited(&self) -> Option<&SharedFd> {
         match &self.0 {
-            Kind::Inherited(fd) => Some(*fd),
-            Kind::Fd(fd) => Some(fd.as_fd()),
+            Kind::Fd(fd) => Some(fd),
             Kind::Discard | Kind::Buffer(_) | Kind::Closure(_) => None,
         }
     }
@@ -92,18 +93,15 @@ impl Output {
         self.awaited().is_some_and(rustix::termios::isatty)
     }
 
-    /// Writes all of `bytes`, blocking while there is no room.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes some of `bytes`; how many, none if there is no room now.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.0 {
-            Kind::Inherited(fd) => write_all(bytes, |rest| write(*fd, rest), Some(*fd)),
-            Kind::Fd(fd) => write_all(bytes, |rest| write(&*fd, rest), Some(fd.as_fd())),
-            Kind::Discard => Ok(()),
-            Kind::Buffer(buffer) => {
-                buffer.push(bytes);
-                Ok(())
-            }
-            Kind::Closure(closure) => closure(bytes),
+            Kind::Fd(fd) => return write_fd(fd.as_fd(), bytes),
+            Kind::Discard => (),
+            Kind::Buffer(buffer) => buffer.push(bytes),
+            Kind::Closure(closure) => closure(bytes)?,
         }
+        Ok(bytes.len())
     }
 }
 
@@ -133,24 +131,36 @@ impl FileWriter {
             }
             Place::End => pwritev2(&**file, &[IoSlice::new(rest)], 0, ReadWriteFlags::APPEND),
         };
-        write_all(bytes, step, None)
+        write_all(bytes, step)
     }
 }
 
-/// Repeats `step` until all is written; waits for `fd` where it would block.
-fn write_all(
-    mut bytes: &[u8],
-    mut step: impl FnMut(&[u8]) -> Result<usize, Errno>,
-    fd: Option<BorrowedFd<'_>>,
-) -> io::Result<()> {
+/// Repeats `step` until all is written.
+fn write_all(mut bytes: &[u8], mut step: impl FnMut(&[u8]) -> Result<usize, Errno>) -> io::Result<()> {
     while !bytes.is_empty() {
-        match (step(bytes), fd) {
-            (Ok(0), _) => return Err(io::ErrorKind::WriteZero.into()),
-            (Ok(written), _) => bytes = bytes.get(written..).unwrap_or_default(),
-            (Err(Errno::INTR), _) => {}
-            (Err(Errno::AGAIN), Some(fd)) => wait_for(&mut [PollFd::new(&fd, PollFlags::OUT)], None)?,
-            (Err(error), _) => return Err(error.into()),
+        match step(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())
+}
+
+fn write_fd(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    let piece = &bytes[..bytes.len().min(PIECE)];
+    if piece.is_empty() || !is_ready(fd, Interest::Writable)? {
+        return Ok(0);
+    }
+    loop {
+        match write(fd, piece) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => return Ok(written),
+            Err(Errno::INTR) => {}
+            // Somebody made the descriptor non-blocking, as terminals shared with other programs sometimes are.
+            Err(Errno::AGAIN) => return Ok(0),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }

@@ -1,14 +1,19 @@
 //! `wasi:io/poll`: waiting, without a loop that asks again and again.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use abi::fault::Trap;
 use abi::typed::{Borrow, Own};
-use rustix::event::{PollFd, PollFlags};
+use kernel::sched::park::Interest;
 
+use super::shared_fd::{SharedFd, is_ready};
 use crate::Wasi;
 use crate::bindings::wasi::io::poll::{Host, HostPollable, Pollable};
 use crate::slab::Key;
+use crate::turn::Turn;
+
+/// Subjects looked at between two checkpoints.
+const AT_ONCE: usize = 4096;
 
 /// What a pollable waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,88 +28,89 @@ pub enum Subject {
     Output(Key),
 }
 
-/// What a subject comes down to at the moment.
-enum Wait<'w> {
-    Over,
-    Until(u64),
-    For(BorrowedFd<'w>, PollFlags),
+/// What is waited for, and what has come of it.
+#[derive(Default)]
+struct Look {
+    /// Positions of the subjects that are ready.
+    ready: Vec<u32>,
+    /// The deadline that comes first, as the guest's clock shows it.
+    earliest: Option<u64>,
+    /// What the subjects wait for, each once, and whether it is ready. A tree has three at most.
+    files: Vec<(SharedFd, Interest, bool)>,
+}
+
+impl Look {
+    /// Whether a file is ready.
+    fn is_ready(&mut self, fd: SharedFd, interest: Interest) -> Result<bool, Trap> {
+        let same = |(other, for_what, _): &&(SharedFd, Interest, bool)| {
+            (other.as_fd().as_raw_fd(), *for_what) == (fd.as_fd().as_raw_fd(), interest)
+        };
+        if let Some((.., ready)) = self.files.iter().find(same) {
+            return Ok(*ready);
+        }
+        let ready = is_ready(fd.as_fd(), interest)
+            .map_err(|error| Trap::Host(format!("wasi:io/poll: cannot wait: {error}")))?;
+        self.files.push((fd, interest, ready));
+        Ok(ready)
+    }
 }
 
 impl Wasi {
-    fn wait_of(&self, subject: Subject) -> Wait<'_> {
-        let (fd, flags) = match subject {
-            Subject::Ready => return Wait::Over,
-            Subject::Deadline(when) => return Wait::Until(when),
-            Subject::Input(key) => (self.streams.input_awaits(key), PollFlags::IN),
-            Subject::Output(key) => (self.streams.output_awaits(key), PollFlags::OUT),
-        };
-        fd.map_or(Wait::Over, |fd| Wait::For(fd, flags))
-    }
-
-    /// Waits until one of `subjects` is ready, or not at all, and gives the positions of those that are.
-    pub(crate) fn wait(&mut self, subjects: &[Subject], block: bool) -> Result<Vec<u32>, Trap> {
-        // The clock is taken out, so that it can be told to wait while the descriptors are borrowed.
-        let mut clock = std::mem::replace(&mut self.monotonic, Box::new(crate::clocks::SystemClock));
-        let ready = loop {
-            match self.look(&mut *clock, subjects, block) {
-                Ok(ready) if ready.is_empty() && block => {}
-                ready => break ready,
-            }
-        };
-        self.monotonic = clock;
-        ready
-    }
-
-    /// Waits once.
-    fn look(
-        &self,
-        clock: &mut dyn crate::clocks::MonotonicClock,
-        subjects: &[Subject],
-        block: bool,
-    ) -> Result<Vec<u32>, Trap> {
-        let waits: Vec<Wait<'_>> = subjects.iter().map(|subject| self.wait_of(*subject)).collect();
-        let mut fds: Vec<PollFd<'_>> = Vec::new();
-        let mut earliest: Option<u64> = None;
-        let mut over = !block;
-        for wait in &waits {
-            match wait {
-                Wait::Over => over = true,
-                Wait::Until(when) => earliest = Some(earliest.map_or(*when, |earlier| earlier.min(*when))),
-                Wait::For(fd, flags) => fds.push(PollFd::from_borrowed_fd(*fd, *flags)),
-            }
-        }
-        let timeout = if over { Some(0) } else { earliest.map(|when| when.saturating_sub(clock.now_ns())) };
-        // Only a deadline in the future or a descriptor is worth a system call.
-        if !fds.is_empty() || timeout != Some(0) {
-            let waited = clock.wait(&mut fds, timeout);
-            waited.map_err(|error| Trap::Host(format!("wasi:io/poll: cannot wait: {error}")))?;
-        }
-        let now = if earliest.is_some() { clock.now_ns() } else { 0 };
-        let mut polled = fds.iter();
-        let mut ready = Vec::new();
-        for (index, wait) in (0..).zip(&waits) {
-            let is_ready = match wait {
-                Wait::Over => true,
-                Wait::Until(when) => *when <= now,
-                Wait::For(..) => polled.next().is_some_and(|fd| !fd.revents().is_empty()),
+    /// Looks at some of the subjects, `first` being the position of the first.
+    fn look(&mut self, look: &mut Look, first: usize, subjects: &[Subject]) -> Result<(), Trap> {
+        let now = self.monotonic.now_ns();
+        for (index, subject) in (first..).zip(subjects) {
+            let (fd, interest) = match *subject {
+                Subject::Ready => (None, Interest::Readable),
+                Subject::Deadline(when) if when > now => {
+                    look.earliest = Some(look.earliest.map_or(when, |earlier| earlier.min(when)));
+                    continue;
+                }
+                Subject::Deadline(_) => (None, Interest::Readable),
+                Subject::Input(key) => (self.streams.input_awaits(key), Interest::Readable),
+                Subject::Output(key) => (self.streams.output_awaits(key), Interest::Writable),
             };
-            if is_ready {
-                ready.push(index);
+            if fd.map_or(Ok(true), |fd| look.is_ready(fd, interest))? {
+                look.ready.push(u32::try_from(index).expect("the list's length is 32 bits"));
             }
         }
-        Ok(ready)
+        Ok(())
+    }
+
+    /// Waits until one of `subjects` is ready, and gives the positions of those that are.
+    fn wait(turn: &mut Turn<'_, Wasi>, subjects: &[Subject]) -> Result<Vec<u32>, Trap> {
+        loop {
+            let mut look = Look::default();
+            for (first, some) in (0..).step_by(AT_ONCE).zip(subjects.chunks(AT_ONCE)) {
+                turn.state().look(&mut look, first, some)?;
+                turn.checkpoint()?;
+            }
+            if !look.ready.is_empty() {
+                return Ok(look.ready);
+            }
+            let deadline_ns = match look.earliest {
+                None => None,
+                Some(when) => match turn.state().monotonic.wait_until(when) {
+                    Some(at_ns) => Some(at_ns),
+                    None => continue,
+                },
+            };
+            let files: Vec<_> = look.files.iter().map(|(fd, interest, _)| (fd.as_fd(), *interest)).collect();
+            turn.wait(&files, deadline_ns)?;
+        }
     }
 }
 
 impl HostPollable for Wasi {
     fn ready(&mut self, this: Borrow<Pollable>) -> Result<bool, Trap> {
-        let subject = *self.pollables.get(this.rep)?;
-        Ok(!self.wait(&[subject], false)?.is_empty())
+        let (subject, mut look) = (*self.pollables.get(this.rep)?, Look::default());
+        self.look(&mut look, 0, &[subject])?;
+        Ok(!look.ready.is_empty())
     }
 
-    fn block(&mut self, this: Borrow<Pollable>) -> Result<(), Trap> {
-        let subject = *self.pollables.get(this.rep)?;
-        self.wait(&[subject], true).map(drop)
+    fn block(turn: &mut Turn<'_, Wasi>, this: Borrow<Pollable>) -> Result<(), Trap> {
+        let subject = *turn.state().pollables.get(this.rep)?;
+        Wasi::wait(turn, &[subject]).map(drop)
     }
 
     fn dropped(&mut self, this: Own<Pollable>) -> Result<(), Trap> {
@@ -113,14 +119,15 @@ impl HostPollable for Wasi {
 }
 
 impl Host for Wasi {
-    fn poll(&mut self, r#in: Vec<Borrow<Pollable>>) -> Result<Vec<u32>, Trap> {
+    fn poll(turn: &mut Turn<'_, Wasi>, r#in: Vec<Borrow<Pollable>>) -> Result<Vec<u32>, Trap> {
         if r#in.is_empty() {
             return Err(Trap::Host(
                 "wasi:io/poll#poll: the list is empty, so none of it would ever be ready".into(),
             ));
         }
-        let subjects = r#in.iter().map(|pollable| self.pollables.get(pollable.rep).copied());
+        let wasi = turn.state();
+        let subjects = r#in.iter().map(|pollable| wasi.pollables.get(pollable.rep).copied());
         let subjects = subjects.collect::<Result<Vec<_>, _>>()?;
-        self.wait(&subjects, true)
+        Wasi::wait(turn, &subjects)
     }
 }

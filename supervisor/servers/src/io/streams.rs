@@ -1,20 +1,24 @@
 //! `wasi:io/streams`
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::AsFd;
 
 use abi::fault::Trap;
 use abi::typed::{Borrow, Own};
 
-use super::input::{FileReader, Input, Progress, is_ready};
+use kernel::sched::park::Interest;
+
+use super::input::{FileReader, Input, Progress};
 use super::output::{FileWriter, Output};
 use super::poll::Subject;
+use super::shared_fd::{SharedFd, is_ready};
 use crate::Wasi;
 use crate::bindings::wasi::io::streams::{
     Host, HostInputStream, HostOutputStream, InputStream, OutputStream, Pollable, StreamError,
 };
 use crate::limits::{MAX_BLOCKING_WRITE, MAX_READ, WRITE_PERMIT};
 use crate::slab::{Key, Slab};
+use crate::turn::Turn;
 
 /// The streams of a tree, and the three that lead out of it.
 pub(crate) struct Streams {
@@ -85,22 +89,22 @@ impl Streams {
     }
 
     /// What to wait for before a read does not block.
-    pub(crate) fn input_awaits(&self, key: Key) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn input_awaits(&self, key: Key) -> Option<SharedFd> {
         match self.inputs.find(key) {
-            Some(Readable { source: Source::Stdin, is_closed: false }) => self.stdin.awaited(),
+            Some(Readable { source: Source::Stdin, is_closed: false }) => self.stdin.awaited().cloned(),
             _ => None,
         }
     }
 
     /// What to wait for before a write does not block.
-    pub(crate) fn output_awaits(&self, key: Key) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn output_awaits(&self, key: Key) -> Option<SharedFd> {
         match self.outputs.find(key) {
-            Some(Writable { sink, is_closed: false, .. }) => self.sink_awaits(sink),
+            Some(Writable { sink, is_closed: false, .. }) => self.sink_awaits(sink).cloned(),
             _ => None,
         }
     }
 
-    fn sink_awaits(&self, sink: &Sink) -> Option<BorrowedFd<'_>> {
+    fn sink_awaits(&self, sink: &Sink) -> Option<&SharedFd> {
         match sink {
             Sink::Stdout => self.stdout.awaited(),
             Sink::Stderr => self.stderr.awaited(),
@@ -108,22 +112,23 @@ impl Streams {
         }
     }
 
-    fn read(&mut self, rep: u32, len: u64, may_block: bool) -> Result<Vec<u8>, Stop> {
+    /// Reads what there is; `None` if there is nothing yet.
+    fn read(&mut self, rep: u32, len: u64) -> Result<Option<Vec<u8>>, Stop> {
         let stream = self.inputs.at_mut(rep)?;
         if stream.is_closed {
             return Err(Stop::Closed);
         }
         let limit = usize::try_from(len).unwrap_or(usize::MAX).min(MAX_READ);
         if limit == 0 {
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         }
         let read = match &mut stream.source {
-            Source::Stdin => self.stdin.read(limit, may_block),
+            Source::Stdin => self.stdin.read(limit),
             Source::File(file) => file.read(limit),
         };
         match read {
-            Ok(Progress::Bytes(bytes)) => Ok(bytes),
-            Ok(Progress::Pending) => Ok(Vec::new()),
+            Ok(Progress::Bytes(bytes)) => Ok(Some(bytes)),
+            Ok(Progress::Pending) => Ok(None),
             Ok(Progress::End) => {
                 stream.is_closed = true;
                 Err(Stop::Closed)
@@ -142,7 +147,7 @@ impl Streams {
             return Err(Stop::Closed);
         }
         let has_room = match self.sink_awaits(&stream.sink) {
-            Some(fd) if !may_block => is_ready(fd, rustix::event::PollFlags::OUT).map_err(Stop::Failed)?,
+            Some(fd) if !may_block => is_ready(fd.as_fd(), Interest::Writable).map_err(Stop::Failed)?,
             _ => true,
         };
         let permit = if has_room { WRITE_PERMIT } else { 0 };
@@ -150,28 +155,23 @@ impl Streams {
         Ok(permit)
     }
 
-    /// Writes what `check-write` permitted.
-    fn write_permitted(&mut self, rep: u32, bytes: &[u8]) -> Result<(), Stop> {
+    /// Takes from what `check-write` permitted.
+    fn spend(&mut self, rep: u32, len: u64) -> Result<(), Stop> {
         let stream = self.outputs.at_mut(rep)?;
         if stream.is_closed {
             return Err(Stop::Closed);
         }
-        let (len, permit) = (bytes.len() as u64, stream.permit);
+        let permit = stream.permit;
         stream.permit = permit.checked_sub(len).ok_or(Trap::Limit {
             limit: "wasi:io/streams: bytes of a write that `check-write` permitted",
             value: len,
             allowed: permit,
         })?;
-        self.write(rep, bytes)
+        Ok(())
     }
 
-    /// Writes what the blocking functions take.
-    fn write_blocking(&mut self, rep: u32, bytes: &[u8]) -> Result<(), Stop> {
-        check_blocking(bytes.len() as u64)?;
-        self.write(rep, bytes)
-    }
-
-    fn write(&mut self, rep: u32, bytes: &[u8]) -> Result<(), Stop> {
+    /// Writes some of `bytes`; how many, none if there is no room now.
+    fn write(&mut self, rep: u32, bytes: &[u8]) -> Result<usize, Stop> {
         let stream = self.outputs.at_mut(rep)?;
         if stream.is_closed {
             return Err(Stop::Closed);
@@ -179,8 +179,8 @@ impl Streams {
         let written = match &mut stream.sink {
             Sink::Stdout => self.stdout.write(bytes),
             Sink::Stderr => self.stderr.write(bytes),
-            Sink::File(file) => file.write(bytes),
-            Sink::Nowhere => Ok(()),
+            Sink::File(file) => file.write(bytes).map(|()| bytes.len()),
+            Sink::Nowhere => Ok(bytes.len()),
         };
         written.map_err(|error| {
             stream.is_closed = true;
@@ -192,13 +192,63 @@ impl Streams {
     fn flush(&mut self, rep: u32) -> Result<(), Stop> {
         if self.outputs.get(rep)?.is_closed { Err(Stop::Closed) } else { Ok(()) }
     }
+}
 
-    fn splice(&mut self, to: u32, from: u32, len: u64, may_block: bool) -> Result<u64, Stop> {
-        let permit = self.check_write(to, may_block)?;
-        let bytes = self.read(from, len.min(permit), may_block)?;
-        self.write_permitted(to, &bytes)?;
-        Ok(bytes.len() as u64)
+/// Reads when there is something.
+fn read_blocking(turn: &mut Turn<'_, Wasi>, rep: u32, len: u64) -> Result<Vec<u8>, Stop> {
+    loop {
+        let streams = &mut turn.state().streams;
+        if let Some(bytes) = streams.read(rep, len)? {
+            return Ok(bytes);
+        }
+        let fd = streams.input_awaits(streams.inputs.key(rep)?);
+        wait(turn, fd, Interest::Readable)?;
     }
+}
+
+/// Writes all of `bytes`, as there is room.
+fn write_all(turn: &mut Turn<'_, Wasi>, rep: u32, mut bytes: &[u8]) -> Result<(), Stop> {
+    turn.state().streams.flush(rep)?;
+    while !bytes.is_empty() {
+        let streams = &mut turn.state().streams;
+        match streams.write(rep, bytes)? {
+            0 => {
+                let fd = streams.output_awaits(streams.outputs.key(rep)?);
+                wait(turn, fd, Interest::Writable)?;
+            }
+            written => bytes = bytes.get(written..).unwrap_or_default(),
+        }
+    }
+    Ok(())
+}
+
+fn wait(turn: &mut Turn<'_, Wasi>, fd: Option<SharedFd>, interest: Interest) -> Result<(), Stop> {
+    let file = fd.as_ref().map(|fd| (fd.as_fd(), interest));
+    // Without a file there is nothing to wait for; whoever tries again is told.
+    Ok(turn.wait(file.as_slice(), file.is_none().then_some(0))?)
+}
+
+/// Writes what `check-write` permitted.
+fn write_permitted(turn: &mut Turn<'_, Wasi>, rep: u32, bytes: &[u8]) -> Result<(), Stop> {
+    turn.state().streams.spend(rep, bytes.len() as u64)?;
+    write_all(turn, rep, bytes)
+}
+
+/// Writes what the blocking functions take.
+fn write_blocking(turn: &mut Turn<'_, Wasi>, rep: u32, bytes: &[u8]) -> Result<(), Stop> {
+    check_blocking(bytes.len() as u64)?;
+    write_all(turn, rep, bytes)
+}
+
+fn splice(turn: &mut Turn<'_, Wasi>, to: u32, from: u32, len: u64, may_block: bool) -> Result<u64, Stop> {
+    let permit = turn.state().streams.check_write(to, may_block)?;
+    let len = len.min(permit);
+    let bytes = match may_block {
+        true => read_blocking(turn, from, len)?,
+        false => turn.state().streams.read(from, len)?.unwrap_or_default(),
+    };
+    write_permitted(turn, to, &bytes)?;
+    Ok(bytes.len() as u64)
 }
 
 fn check_blocking(len: u64) -> Result<(), Stop> {
@@ -233,23 +283,23 @@ type Told<T> = Result<Result<T, StreamError>, Trap>;
 
 impl HostInputStream for Wasi {
     fn read(&mut self, this: Borrow<InputStream>, len: u64) -> Told<Vec<u8>> {
-        let read = self.streams.read(this.rep, len, false);
-        self.told(read)
+        let read = self.streams.read(this.rep, len);
+        self.told(read.map(Option::unwrap_or_default))
     }
 
-    fn blocking_read(&mut self, this: Borrow<InputStream>, len: u64) -> Told<Vec<u8>> {
-        let read = self.streams.read(this.rep, len, true);
-        self.told(read)
+    fn blocking_read(turn: &mut Turn<'_, Wasi>, this: Borrow<InputStream>, len: u64) -> Told<Vec<u8>> {
+        let read = read_blocking(turn, this.rep, len);
+        turn.state().told(read)
     }
 
     fn skip(&mut self, this: Borrow<InputStream>, len: u64) -> Told<u64> {
-        let read = self.streams.read(this.rep, len, false);
-        self.told(read.map(|bytes| bytes.len() as u64))
+        let read = self.streams.read(this.rep, len);
+        self.told(read.map(|bytes| bytes.map_or(0, |bytes| bytes.len() as u64)))
     }
 
-    fn blocking_skip(&mut self, this: Borrow<InputStream>, len: u64) -> Told<u64> {
-        let read = self.streams.read(this.rep, len, true);
-        self.told(read.map(|bytes| bytes.len() as u64))
+    fn blocking_skip(turn: &mut Turn<'_, Wasi>, this: Borrow<InputStream>, len: u64) -> Told<u64> {
+        let read = read_blocking(turn, this.rep, len);
+        turn.state().told(read.map(|bytes| bytes.len() as u64))
     }
 
     fn subscribe(&mut self, this: Borrow<InputStream>) -> Result<Own<Pollable>, Trap> {
@@ -268,14 +318,18 @@ impl HostOutputStream for Wasi {
         self.told(permit)
     }
 
-    fn write(&mut self, this: Borrow<OutputStream>, contents: Vec<u8>) -> Told<()> {
-        let written = self.streams.write_permitted(this.rep, &contents);
-        self.told(written)
+    fn write(turn: &mut Turn<'_, Wasi>, this: Borrow<OutputStream>, contents: Vec<u8>) -> Told<()> {
+        let written = write_permitted(turn, this.rep, &contents);
+        turn.state().told(written)
     }
 
-    fn blocking_write_and_flush(&mut self, this: Borrow<OutputStream>, contents: Vec<u8>) -> Told<()> {
-        let written = self.streams.write_blocking(this.rep, &contents);
-        self.told(written)
+    fn blocking_write_and_flush(
+        turn: &mut Turn<'_, Wasi>,
+        this: Borrow<OutputStream>,
+        contents: Vec<u8>,
+    ) -> Told<()> {
+        let written = write_blocking(turn, this.rep, &contents);
+        turn.state().told(written)
     }
 
     fn flush(&mut self, this: Borrow<OutputStream>) -> Told<()> {
@@ -293,31 +347,40 @@ impl HostOutputStream for Wasi {
         self.pollables.insert(Subject::Output(key)).map(Own::new)
     }
 
-    fn write_zeroes(&mut self, this: Borrow<OutputStream>, len: u64) -> Told<()> {
-        let written =
-            zeroes(len, WRITE_PERMIT).and_then(|bytes| self.streams.write_permitted(this.rep, &bytes));
-        self.told(written)
+    fn write_zeroes(turn: &mut Turn<'_, Wasi>, this: Borrow<OutputStream>, len: u64) -> Told<()> {
+        let bytes = zeroes(len, WRITE_PERMIT);
+        let written = bytes.and_then(|bytes| write_permitted(turn, this.rep, &bytes));
+        turn.state().told(written)
     }
 
-    fn blocking_write_zeroes_and_flush(&mut self, this: Borrow<OutputStream>, len: u64) -> Told<()> {
+    fn blocking_write_zeroes_and_flush(
+        turn: &mut Turn<'_, Wasi>,
+        this: Borrow<OutputStream>,
+        len: u64,
+    ) -> Told<()> {
         let bytes = zeroes(len, MAX_BLOCKING_WRITE);
-        let written = bytes.and_then(|bytes| self.streams.write_blocking(this.rep, &bytes));
-        self.told(written)
+        let written = bytes.and_then(|bytes| write_blocking(turn, this.rep, &bytes));
+        turn.state().told(written)
     }
 
-    fn splice(&mut self, this: Borrow<OutputStream>, src: Borrow<InputStream>, len: u64) -> Told<u64> {
-        let spliced = self.streams.splice(this.rep, src.rep, len, false);
-        self.told(spliced)
-    }
-
-    fn blocking_splice(
-        &mut self,
+    fn splice(
+        turn: &mut Turn<'_, Wasi>,
         this: Borrow<OutputStream>,
         src: Borrow<InputStream>,
         len: u64,
     ) -> Told<u64> {
-        let spliced = self.streams.splice(this.rep, src.rep, len, true);
-        self.told(spliced)
+        let spliced = splice(turn, this.rep, src.rep, len, false);
+        turn.state().told(spliced)
+    }
+
+    fn blocking_splice(
+        turn: &mut Turn<'_, Wasi>,
+        this: Borrow<OutputStream>,
+        src: Borrow<InputStream>,
+        len: u64,
+    ) -> Told<u64> {
+        let spliced = splice(turn, this.rep, src.rep, len, true);
+        turn.state().told(spliced)
     }
 
     fn dropped(&mut self, this: Own<OutputStream>) -> Result<(), Trap> {

@@ -12,6 +12,7 @@ use abi::value::Value;
 use kernel::host::{Import, Imports};
 use servers::bind::State;
 use servers::slab::Slab;
+use servers::turn::Turn;
 
 use crate::fake_guest::{FakeGuest, func};
 
@@ -91,8 +92,14 @@ impl store::HostCell for Echo {
 }
 
 impl store::Host for Echo {
-    fn all(&mut self, cells: Vec<Borrow<Cell>>) -> Result<Vec<Own<Cell>>, Trap> {
-        cells.iter().map(|cell| self.cells.insert(self.cells.get(cell.rep)?.clone()).map(Own::new)).collect()
+    fn all(turn: &mut Turn<'_, Echo>, cells: Vec<Borrow<Cell>>) -> Result<Vec<Own<Cell>>, Trap> {
+        let mut copies = Vec::new();
+        for cell in &cells {
+            turn.checkpoint()?;
+            let store = &mut turn.state().cells;
+            copies.push(Own::new(store.insert(store.get(cell.rep)?.clone())?));
+        }
+        Ok(copies)
     }
 }
 

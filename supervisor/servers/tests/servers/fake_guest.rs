@@ -138,4 +138,6 @@ impl HostCall for FakeGuest {
     fn state(&mut self) -> &mut (dyn Any + Send) {
         &mut *self.state
     }
+
+    fn release_state(&mut self) {}
 }

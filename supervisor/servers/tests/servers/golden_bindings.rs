@@ -6,8 +6,12 @@ use wit_parser::Resolve;
 
 use crate::build::{Options, generate};
 
-const OPTIONS: Options<'_> =
-    Options { refused: &["test:sample/refused"], refusal: "not-supported", first_resource: 1000 };
+const OPTIONS: Options<'_> = Options {
+    refused: &["test:sample/refused"],
+    refusal: "not-supported",
+    waiting: &["test:sample/store#all"],
+    first_resource: 1000,
+};
 
 fn generated(wit: &str) -> Result<String, String> {
     let mut resolve = Resolve { all_features: true, ..Resolve::default() };

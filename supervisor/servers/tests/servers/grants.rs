@@ -15,6 +15,7 @@ use servers::bindings::wasi::random::{insecure, insecure_seed, random};
 use servers::bindings::wasi::sockets::{
     instance_network, ip_name_lookup, network, tcp_create_socket, udp_create_socket,
 };
+use servers::turn::Turn;
 use servers::{Buffer, Output, SeededEntropy, Wasi};
 
 use crate::fake_guest::{FakeGuest, func};
@@ -111,17 +112,21 @@ fn randomness_can_be_replayed() {
     let run = || {
         let builder = Wasi::builder().random(SeededEntropy::new(1)).insecure_random(SeededEntropy::new(2));
         let mut wasi = builder.build().unwrap();
-        let bytes = random::Host::random_bytes(&mut wasi, 13).unwrap();
+        let bytes = <Wasi as random::Host>::random_bytes(&mut Turn::alone(&mut wasi), 13).unwrap();
         let number = random::Host::random_u64(&mut wasi).unwrap();
-        let insecure = insecure::Host::insecure_random_bytes(&mut wasi, 3).unwrap();
+        let insecure =
+            <Wasi as insecure::Host>::insecure_random_bytes(&mut Turn::alone(&mut wasi), 3).unwrap();
         (bytes, number, insecure, insecure_seed::Host::insecure_seed(&mut wasi).unwrap())
     };
     assert_eq!(run(), run());
     assert_eq!(run().0.len(), 13);
     let mut wasi = Wasi::builder().build().unwrap();
-    let bytes = random::Host::random_bytes(&mut wasi, 1000).unwrap();
+    let bytes = <Wasi as random::Host>::random_bytes(&mut Turn::alone(&mut wasi), 1000).unwrap();
     assert!(bytes.iter().any(|byte| *byte != bytes[0]));
-    assert!(matches!(random::Host::random_bytes(&mut wasi, u64::MAX), Err(Trap::Limit { .. })));
+    assert!(matches!(
+        <Wasi as random::Host>::random_bytes(&mut Turn::alone(&mut wasi), u64::MAX),
+        Err(Trap::Limit { .. })
+    ));
     assert!(insecure::Host::insecure_random_u64(&mut wasi).is_ok());
 }
 
@@ -170,7 +175,11 @@ fn a_request_is_made_and_denied() {
     assert_eq!(HostOutgoingRequest::body(&mut wasi, this()).unwrap(), Err(()));
     let stream = HostOutgoingBody::write(&mut wasi, Borrow::new(body.rep)).unwrap().unwrap();
     use servers::bindings::wasi::io::streams::HostOutputStream;
-    assert_eq!(wasi.blocking_write_and_flush(Borrow::new(stream.rep), bytes("body")).unwrap(), Ok(()));
+    assert_eq!(
+        Wasi::blocking_write_and_flush(&mut Turn::alone(&mut wasi), Borrow::new(stream.rep), bytes("body"))
+            .unwrap(),
+        Ok(())
+    );
     let sent = outgoing_handler::Host::handle(&mut wasi, request, None);
     assert_eq!(sent.unwrap(), Err(ErrorCode::HttpRequestDenied));
     assert_eq!(HostOutgoingBody::finish(&mut wasi, body, None).unwrap(), Err(ErrorCode::HttpRequestDenied));

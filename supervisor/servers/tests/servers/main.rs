@@ -7,6 +7,7 @@
 //! - [`hostile`]: a guest that keeps to nothing; [`sandbox`]: what cannot be reached; [`file_functions`]: what can
 //! - [`real_guests`]: commands that real toolchains made
 //! - [`stream_ends`], [`waiting`], [`grants`]: streams, polling, and what a command is given
+//! - [`office`]: domains that wait beside others
 
 #![allow(clippy::unwrap_used)] // A test that unwraps nothing has failed.
 
@@ -19,6 +20,8 @@ mod folder;
 mod golden_bindings;
 mod grants;
 mod hostile;
+mod office;
+
 mod real_guests;
 mod sandbox;
 mod stream_ends;

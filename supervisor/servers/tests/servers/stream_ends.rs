@@ -12,6 +12,7 @@ use servers::bindings::wasi::io::error::HostError;
 use servers::bindings::wasi::io::streams::{
     HostInputStream, HostOutputStream, InputStream, OutputStream, StreamError,
 };
+use servers::turn::Turn;
 use servers::{Buffer, Input, Output, Wasi};
 
 use crate::folder::{Folder, at, granted, open};
@@ -32,9 +33,15 @@ fn standard_input_is_read_to_its_end() {
     assert_eq!(wasi.read(input(first), 0).unwrap(), Ok(Vec::new()));
     assert_eq!(wasi.read(input(first), 2).unwrap(), Ok(b"he".to_vec()));
     // Streams of the same input share it.
-    assert_eq!(wasi.blocking_skip(input(second), 1).unwrap(), Ok(1));
-    assert_eq!(wasi.blocking_read(input(first), u64::MAX).unwrap(), Ok(b"lo".to_vec()));
-    assert_eq!(wasi.blocking_read(input(first), 1).unwrap(), Err(StreamError::Closed));
+    assert_eq!(Wasi::blocking_skip(&mut Turn::alone(&mut wasi), input(second), 1).unwrap(), Ok(1));
+    assert_eq!(
+        Wasi::blocking_read(&mut Turn::alone(&mut wasi), input(first), u64::MAX).unwrap(),
+        Ok(b"lo".to_vec())
+    );
+    assert_eq!(
+        Wasi::blocking_read(&mut Turn::alone(&mut wasi), input(first), 1).unwrap(),
+        Err(StreamError::Closed)
+    );
     assert_eq!(wasi.read(input(first), 0).unwrap(), Err(StreamError::Closed));
 }
 
@@ -50,7 +57,10 @@ fn a_pipe_is_read_when_it_has_something() {
         std::thread::sleep(std::time::Duration::from_millis(20));
         writer.write_all(b"late").unwrap();
     });
-    assert_eq!(wasi.blocking_read(input(stream), 10).unwrap(), Ok(b"late".to_vec()));
+    assert_eq!(
+        Wasi::blocking_read(&mut Turn::alone(&mut wasi), input(stream), 10).unwrap(),
+        Ok(b"late".to_vec())
+    );
     late.join().unwrap();
     assert_eq!(wasi.read(input(stream), 10).unwrap(), Err(StreamError::Closed));
 }
@@ -67,15 +77,28 @@ fn output_goes_to_buffers_closures_and_descriptors() {
     let mut wasi = Wasi::builder().stdout(Output::buffer(&buffer)).stderr(closure).build().unwrap();
     let out = stdout::Host::stdout(&mut wasi).unwrap().rep;
     let err = stderr::Host::stderr(&mut wasi).unwrap().rep;
-    assert_eq!(wasi.blocking_write_and_flush(output(out), b"out".to_vec()).unwrap(), Ok(()));
-    assert_eq!(wasi.blocking_write_and_flush(output(err), b"err".to_vec()).unwrap(), Ok(()));
-    assert_eq!(wasi.blocking_write_zeroes_and_flush(output(out), 2).unwrap(), Ok(()));
+    assert_eq!(
+        Wasi::blocking_write_and_flush(&mut Turn::alone(&mut wasi), output(out), b"out".to_vec()).unwrap(),
+        Ok(())
+    );
+    assert_eq!(
+        Wasi::blocking_write_and_flush(&mut Turn::alone(&mut wasi), output(err), b"err".to_vec()).unwrap(),
+        Ok(())
+    );
+    assert_eq!(
+        Wasi::blocking_write_zeroes_and_flush(&mut Turn::alone(&mut wasi), output(out), 2).unwrap(),
+        Ok(())
+    );
     assert_eq!(buffer.contents(), b"out\0\0");
     assert_eq!(*heard.lock().unwrap(), [b"err".to_vec()]);
     let (mut reader, writer) = io::pipe().unwrap();
     let mut wasi = Wasi::builder().stdout(Output::fd(writer.into())).build().unwrap();
     let out = stdout::Host::stdout(&mut wasi).unwrap().rep;
-    assert_eq!(wasi.blocking_write_and_flush(output(out), b"through a pipe".to_vec()).unwrap(), Ok(()));
+    assert_eq!(
+        Wasi::blocking_write_and_flush(&mut Turn::alone(&mut wasi), output(out), b"through a pipe".to_vec())
+            .unwrap(),
+        Ok(())
+    );
     drop(wasi);
     let mut text = String::new();
     io::Read::read_to_string(&mut reader, &mut text).unwrap();
@@ -87,14 +110,17 @@ fn a_write_needs_a_permit() {
     let buffer = Buffer::default();
     let mut wasi = Wasi::builder().stdout(Output::buffer(&buffer)).build().unwrap();
     let out = stdout::Host::stdout(&mut wasi).unwrap().rep;
-    assert!(matches!(wasi.write(output(out), vec![1]), Err(Trap::Limit { allowed: 0, .. })));
+    assert!(matches!(
+        Wasi::write(&mut Turn::alone(&mut wasi), output(out), vec![1]),
+        Err(Trap::Limit { allowed: 0, .. })
+    ));
     let permit = wasi.check_write(output(out)).unwrap().unwrap();
-    assert_eq!(wasi.write(output(out), vec![2; 10]).unwrap(), Ok(()));
-    assert_eq!(wasi.write_zeroes(output(out), permit - 10).unwrap(), Ok(()));
-    assert!(wasi.write(output(out), vec![1]).is_err());
-    assert!(wasi.write_zeroes(output(out), u64::MAX).is_err());
-    assert!(wasi.blocking_write_and_flush(output(out), vec![0; 4097]).is_err());
-    assert!(wasi.blocking_write_zeroes_and_flush(output(out), 4097).is_err());
+    assert_eq!(Wasi::write(&mut Turn::alone(&mut wasi), output(out), vec![2; 10]).unwrap(), Ok(()));
+    assert_eq!(Wasi::write_zeroes(&mut Turn::alone(&mut wasi), output(out), permit - 10).unwrap(), Ok(()));
+    assert!(Wasi::write(&mut Turn::alone(&mut wasi), output(out), vec![1]).is_err());
+    assert!(Wasi::write_zeroes(&mut Turn::alone(&mut wasi), output(out), u64::MAX).is_err());
+    assert!(Wasi::blocking_write_and_flush(&mut Turn::alone(&mut wasi), output(out), vec![0; 4097]).is_err());
+    assert!(Wasi::blocking_write_zeroes_and_flush(&mut Turn::alone(&mut wasi), output(out), 4097).is_err());
     assert_eq!(buffer.contents().len() as u64, permit);
     assert_eq!(wasi.flush(output(out)).unwrap(), Ok(()));
     assert_eq!(wasi.blocking_flush(output(out)).unwrap(), Ok(()));
@@ -108,7 +134,7 @@ fn a_full_pipe_permits_nothing() {
     let mut written = 0;
     // Pipes hold 64 KiB by custom; what is written here stays below what may be in flight.
     while wasi.check_write(output(out)).unwrap().unwrap() > 0 {
-        assert_eq!(wasi.write(output(out), vec![0; 4096]).unwrap(), Ok(()));
+        assert_eq!(Wasi::write(&mut Turn::alone(&mut wasi), output(out), vec![0; 4096]).unwrap(), Ok(()));
         written += 4096;
         assert!(written < 32 << 20, "the pipe is never full");
     }
@@ -122,13 +148,16 @@ fn a_write_that_fails_says_why_once() {
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut wasi = Wasi::builder().stdout(Output::fd(full.into())).build().unwrap();
     let out = stdout::Host::stdout(&mut wasi).unwrap().rep;
-    let failed = wasi.blocking_write_and_flush(output(out), vec![1]).unwrap();
+    let failed = Wasi::blocking_write_and_flush(&mut Turn::alone(&mut wasi), output(out), vec![1]).unwrap();
     let Err(StreamError::LastOperationFailed(error)) = failed else { panic!("{failed:?}") };
     let text = wasi.to_debug_string(Borrow::new(error.rep)).unwrap();
     assert!(text.contains("No space left"), "{text}");
     let code = types::Host::filesystem_error_code(&mut wasi, Borrow::new(error.rep)).unwrap();
     assert_eq!(code, Some(ErrorCode::InsufficientSpace));
-    assert_eq!(wasi.blocking_write_and_flush(output(out), vec![1]).unwrap(), Err(StreamError::Closed));
+    assert_eq!(
+        Wasi::blocking_write_and_flush(&mut Turn::alone(&mut wasi), output(out), vec![1]).unwrap(),
+        Err(StreamError::Closed)
+    );
     assert_eq!(wasi.check_write(output(out)).unwrap(), Err(StreamError::Closed));
     assert_eq!(wasi.flush(output(out)).unwrap(), Err(StreamError::Closed));
     HostError::dropped(&mut wasi, error).unwrap();
@@ -141,20 +170,34 @@ fn files_stream_from_offsets_and_to_their_end() {
     let root = granted(&mut wasi)[0];
     let file = open(&mut wasi, root, "file", OpenFlags::CREATE).unwrap();
     let writer = types::HostDescriptor::write_via_stream(&mut wasi, at(file), 2).unwrap().unwrap().rep;
-    wasi.blocking_write_and_flush(output(writer), b"ab".to_vec()).unwrap().unwrap();
-    wasi.blocking_write_and_flush(output(writer), b"cd".to_vec()).unwrap().unwrap();
+    Wasi::blocking_write_and_flush(&mut Turn::alone(&mut wasi), output(writer), b"ab".to_vec())
+        .unwrap()
+        .unwrap();
+    Wasi::blocking_write_and_flush(&mut Turn::alone(&mut wasi), output(writer), b"cd".to_vec())
+        .unwrap()
+        .unwrap();
     let appender = types::HostDescriptor::append_via_stream(&mut wasi, at(file)).unwrap().unwrap().rep;
-    wasi.blocking_write_and_flush(output(appender), b"!".to_vec()).unwrap().unwrap();
-    wasi.blocking_write_and_flush(output(writer), b"E".to_vec()).unwrap().unwrap();
-    wasi.blocking_write_and_flush(output(appender), b"?".to_vec()).unwrap().unwrap();
+    Wasi::blocking_write_and_flush(&mut Turn::alone(&mut wasi), output(appender), b"!".to_vec())
+        .unwrap()
+        .unwrap();
+    Wasi::blocking_write_and_flush(&mut Turn::alone(&mut wasi), output(writer), b"E".to_vec())
+        .unwrap()
+        .unwrap();
+    Wasi::blocking_write_and_flush(&mut Turn::alone(&mut wasi), output(appender), b"?".to_vec())
+        .unwrap()
+        .unwrap();
     assert_eq!(fs::read(folder.path("file")).unwrap(), b"\0\0abcdE?");
     let reader = types::HostDescriptor::read_via_stream(&mut wasi, at(file), 3).unwrap().unwrap().rep;
     // Streams outlive the descriptor they came from.
     types::HostDescriptor::dropped(&mut wasi, abi::typed::Own::new(file)).unwrap();
     assert_eq!(wasi.read(input(reader), 2).unwrap(), Ok(b"bc".to_vec()));
     assert_eq!(wasi.skip(input(reader), 1).unwrap(), Ok(1));
-    assert_eq!(wasi.splice(output(appender), input(reader), 1).unwrap(), Ok(1));
-    assert_eq!(wasi.blocking_splice(output(appender), input(reader), u64::MAX).unwrap(), Ok(2));
+    assert_eq!(Wasi::splice(&mut Turn::alone(&mut wasi), output(appender), input(reader), 1).unwrap(), Ok(1));
+    assert_eq!(
+        Wasi::blocking_splice(&mut Turn::alone(&mut wasi), output(appender), input(reader), u64::MAX)
+            .unwrap(),
+        Ok(2)
+    );
     assert_eq!(fs::read(folder.path("file")).unwrap(), b"\0\0abcdE?E?E");
     HostInputStream::dropped(&mut wasi, abi::typed::Own::new(reader)).unwrap();
     assert!(wasi.read(input(reader), 1).is_err());
