@@ -4,14 +4,20 @@
 //! entries are flat, so that compiled code can read and write them without a call:
 //!
 //! ```text
-//! Entry, 16 bytes, little endian            word 3
-//!   0  resource type, or what the kind needs   bits 0–3   kind: 0 free, 1 own, 2 borrow, 3–15 not given out yet
-//!   4  representation                          bits 4–31  free: index of the next free entry, 0 for none
-//!   8  how often it is lent                               borrow: the scope that must see it dropped
-//!  12  kind and link                                      own: 0
+//! HandleTable                                Entry, 16 bytes, little endian
+//!   0  address of the first entry              0  resource type; u32::MAX where the entry is free
+//!   8  entries                                 4  representation
+//!  12  index of the first free entry, or 0     8  how often it is lent
+//!                                             12  kind and link: bits 0–3 kind: 0 free, 1 own, 2 borrow, 3–15 not
+//!                                                 given out yet; bits 4–31 free: index of the next free entry, 0 for
+//!                                                 none; borrow: the scope that must see it dropped; own: 0
 //! ```
 //!
-//! Index 0 is reserved. Indices are given out as the spec does: the one freed last first, else the next new one.
+//! Index 0 is reserved. Indices are given out as the spec does: the one freed last first, else the next new one. New
+//! ones are on the free list from the beginning, in order and behind all that were freed, so that giving one out is
+//! the same for compiled code in both cases; an empty list means that the table must grow, which only happens here.
+
+use std::mem::offset_of;
 
 use crate::fault::Trap;
 use crate::limits::MAX_HANDLES;
@@ -19,15 +25,49 @@ use crate::scope::ScopeId;
 use crate::types::ResourceType;
 
 /// The handles of one process.
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
+#[repr(C)]
 pub struct HandleTable {
-    entries: Vec<Entry>,
+    base: usize,
+    len: u32,
     free: u32,
-    live: u32,
+    entries: Vec<Entry>,
 }
 
+/// Offsets that compiled code uses.
+pub mod offsets {
+    use super::{Entry, HandleTable, offset_of};
+
+    /// Bytes of a [`HandleTable`].
+    pub const TABLE_BYTES: usize = size_of::<HandleTable>();
+    /// In a table: 64 bits, the address of its first entry.
+    pub const BASE: usize = offset_of!(HandleTable, base);
+    /// In a table: 32 bits, how many entries there are.
+    pub const LEN: usize = offset_of!(HandleTable, len);
+    /// In a table: 32 bits, the first free entry, or 0.
+    pub const FREE: usize = offset_of!(HandleTable, free);
+    /// Bytes of an [`Entry`], and their logarithm.
+    pub const ENTRY_BYTES: usize = 1 << ENTRY_BYTES_LOG2;
+    /// The logarithm.
+    pub const ENTRY_BYTES_LOG2: u32 = size_of::<Entry>().ilog2();
+    /// In an entry: 32 bits, the resource type, [`super::NO_TYPE`] if it is free.
+    pub const TYPE: usize = offset_of!(Entry, ty);
+    /// In an entry: 32 bits, the representation.
+    pub const REP: usize = offset_of!(Entry, rep);
+    /// In an entry: 32 bits, how often it is lent.
+    pub const LENDS: usize = offset_of!(Entry, lends);
+    /// In an entry: 32 bits, its kind, and from bit [`super::LINK_SHIFT`] on what it links to.
+    pub const LINK: usize = offset_of!(Entry, link);
+}
+
+/// The type of an entry that is free.
+pub const NO_TYPE: u32 = u32::MAX;
+
+/// The first bit of an entry's link.
+pub const LINK_SHIFT: u32 = 4;
+
 /// One entry; the module's documentation has the layout.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Entry {
     ty: u32,
@@ -63,9 +103,12 @@ pub enum Dropped {
     },
 }
 
-impl Default for HandleTable {
-    fn default() -> HandleTable {
-        HandleTable { entries: vec![Entry::default()], free: 0, live: 0 }
+/// Of the table, not of its address.
+impl Clone for HandleTable {
+    fn clone(&self) -> HandleTable {
+        let mut table = HandleTable { entries: self.entries.clone(), ..*self };
+        table.base = table.entries.as_mut_ptr().expose_provenance();
+        table
     }
 }
 
@@ -143,14 +186,8 @@ impl HandleTable {
 
     /// How many handles there are.
     #[must_use]
-    pub const fn live(&self) -> u32 {
-        self.live
-    }
-
-    /// The entries as compiled code sees them. Adding a handle can move them.
-    #[must_use]
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub fn live(&self) -> u32 {
+        self.entries.iter().map(|entry| u32::from(entry.kind() != Kind::Free)).sum()
     }
 
     /// The representations of all own handles, for when the process is no more.
@@ -160,28 +197,36 @@ impl HandleTable {
     }
 
     fn add(&mut self, entry: Entry) -> Result<u32, Trap> {
-        let index = if self.free == 0 {
-            let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-            if index > MAX_HANDLES {
-                return Err(Trap::HandlesExhausted { limit: MAX_HANDLES });
-            }
-            self.entries.push(entry);
-            index
-        } else {
-            let index = self.free;
-            let slot = &mut self.entries[index as usize];
-            self.free = slot.link >> LINK_SHIFT;
-            *slot = entry;
-            index
-        };
-        self.live += 1;
+        if self.free == 0 {
+            self.grow()?;
+        }
+        let index = self.free;
+        let slot = &mut self.entries[index as usize];
+        self.free = slot.link >> LINK_SHIFT;
+        *slot = entry;
         Ok(index)
     }
 
+    /// Makes room: nothing is free. Index 0 is on no list.
+    #[cold]
+    fn grow(&mut self) -> Result<(), Trap> {
+        let first = self.len.max(1);
+        if first > MAX_HANDLES {
+            return Err(Trap::HandlesExhausted { limit: MAX_HANDLES });
+        }
+        let len = self.len.saturating_mul(2).clamp(FIRST_ENTRIES, MAX_HANDLES + 1);
+        self.entries.resize(len as usize, Entry::free(0));
+        for index in first..len - 1 {
+            self.entries[index as usize] = Entry::free(index + 1);
+        }
+        self.base = self.entries.as_mut_ptr().expose_provenance();
+        (self.len, self.free) = (len, first);
+        Ok(())
+    }
+
     fn remove(&mut self, index: u32) {
-        self.entries[index as usize] = Entry { link: self.free << LINK_SHIFT, ..Entry::default() };
+        self.entries[index as usize] = Entry::free(self.free);
         self.free = index;
-        self.live -= 1;
     }
 
     fn typed(&self, ty: ResourceType, index: u32) -> Result<Entry, Trap> {
@@ -206,9 +251,14 @@ impl HandleTable {
     }
 }
 
-const LINK_SHIFT: u32 = 4;
+/// Entries of a table that gives out its first handle.
+const FIRST_ENTRIES: u32 = 16;
 
 impl Entry {
+    const fn free(next: u32) -> Entry {
+        Entry { ty: NO_TYPE, rep: 0, lends: 0, link: next << LINK_SHIFT }
+    }
+
     /// What it is.
     #[must_use]
     pub const fn kind(&self) -> Kind {
@@ -222,6 +272,7 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use super::offsets::{BASE, ENTRY_BYTES, FREE, LEN, LENDS, LINK, REP, TYPE};
     use super::{Dropped, Entry, HandleTable, Kind};
     use crate::fault::Trap;
     use crate::scope::ScopeId;
@@ -231,9 +282,27 @@ mod tests {
     const B: ResourceType = ResourceType::host(7);
 
     #[test]
-    fn an_entry_is_sixteen_bytes_and_zero_is_free() {
-        assert_eq!(size_of::<Entry>(), 16);
-        assert_eq!(Entry::default().kind(), Kind::Free);
+    fn compiled_code_finds_what_it_reads() {
+        assert_eq!(size_of::<Entry>(), ENTRY_BYTES);
+        assert_eq!((BASE, LEN, FREE, TYPE, REP, LENDS, LINK), (0, 8, 12, 0, 4, 8, 12));
+        assert_eq!(Entry::free(3).kind(), Kind::Free);
+        let mut table = HandleTable::default();
+        assert_eq!((table.base, table.len, table.free), (0, 0, 0));
+        table.add_own(A, 1).unwrap();
+        assert_eq!(table.base, table.entries.as_ptr().addr());
+        assert_eq!((table.len as usize, table.free), (table.entries.len(), 2));
+        let copy = table.clone();
+        assert_eq!(copy.base, copy.entries.as_ptr().addr());
+    }
+
+    #[test]
+    fn a_table_that_grows_goes_on_counting() {
+        let mut table = HandleTable::default();
+        for index in 1..100 {
+            assert_eq!(table.add_own(A, index), Ok(index));
+        }
+        assert_eq!((1..100).map(|index| table.rep(A, index).unwrap()).sum::<u32>(), 4950);
+        assert_eq!((table.live(), table.rep(A, 100)), (99, Err(Trap::UnknownHandle(100))));
     }
 
     #[test]

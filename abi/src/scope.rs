@@ -14,9 +14,9 @@ use crate::types::ResourceType;
 pub struct ScopeId(pub u32);
 
 /// The handles of all processes of a domain, and the open scopes of the calls between them.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Handles {
-    /// One table a process.
+    /// One table a process. Compiled code knows where they are, so they stay there.
     pub tables: Vec<HandleTable>,
     scopes: Vec<Scope>,
     /// What the open scopes lent, as process and index; each scope knows where its own begin.
@@ -27,6 +27,19 @@ pub struct Handles {
 struct Scope {
     borrows: u32,
     lent: usize,
+}
+
+impl Clone for Handles {
+    fn clone(&self) -> Handles {
+        Handles { tables: self.tables.clone(), scopes: self.scopes.clone(), lent: self.lent.clone() }
+    }
+
+    /// Leaves the tables where they are.
+    fn clone_from(&mut self, other: &Handles) {
+        self.tables.clone_from_slice(&other.tables);
+        self.scopes.clone_from(&other.scopes);
+        self.lent.clone_from(&other.lent);
+    }
 }
 
 impl Handles {
@@ -112,6 +125,7 @@ impl Handles {
     /// Those of [`HandleTable::lend`].
     pub fn lend(&mut self, process: u32, ty: ResourceType, index: u32) -> Result<u32, Trap> {
         if self.scopes.is_empty() {
+            self.table(process)?.rep(ty, index)?;
             return Err(Trap::Unsupported("a handle lent outside a call"));
         }
         let rep = self.table(process)?.lend(ty, index)?;

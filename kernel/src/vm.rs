@@ -6,10 +6,10 @@
 //!   8  *builtins                                    8  frame pointer of the last call out to the host
 //!  16  *Instance (the kernel's record)             16  *builtins
 //!  24  (reserved)                                  24  *Domain (the kernel's record)
-//!  32  signature ids      u32 × types              32  process flags   u32 × processes
-//!   …  function imports   VmFuncImport ×            …  functions       VmFuncImport ×
-//!   …  memories           VmMemorySlot ×            …  memories        VmMemorySlot ×
-//!   …  table imports      *VmTable ×
+//!  32  signature ids      u32 × types              32  *HandleTable     one a process
+//!   …  function imports   VmFuncImport ×           40  process flags   u32 × processes
+//!   …  memories           VmMemorySlot ×            …  functions       VmFuncImport ×
+//!   …  table imports      *VmTable ×                …  memories        VmMemorySlot ×
 //!   …  tables             VmTable ×
 //!   …  global imports     *VmGlobal ×
 //!   …  globals            VmGlobal ×  (aligned to 16)
@@ -141,8 +141,10 @@ pub mod domain {
     pub const BUILTINS: i32 = 16;
     /// The kernel's record of the domain.
     pub const DOMAIN: i32 = 24;
+    /// The handle tables ([`abi::handle::HandleTable`]), one a process.
+    pub const HANDLES: i32 = 32;
     /// The first offset that depends on the tree.
-    pub const DYNAMIC: u32 = 32;
+    pub const DYNAMIC: u32 = 40;
 }
 
 /// Bits of a process's flags word.

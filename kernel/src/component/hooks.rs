@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use abi::fault::{Fault, Trap};
+use abi::handle::HandleTable;
 use abi::id::ProcessId;
 use abi::side::{Encoding, Side};
 use abi::state::ProcessState;
@@ -26,8 +27,12 @@ use crate::vm::flags::MAY_ENTER;
 /// The hooks of every domain that runs a tree; what they work on is its [`Running`].
 pub(super) struct Hooks;
 
-// SAFETY: domains are looked into and called, never replaced.
+// SAFETY: domains are looked into and called, never replaced; nor are the handles of a `Running`.
 unsafe impl ComponentHooks for Hooks {
+    fn handles(&self, domain: &mut Domain) -> *mut HandleTable {
+        Running::of_mut(domain).handles.tables.as_mut_ptr()
+    }
+
     fn host_call(&self, domain: &mut Domain, import: u32, values: *mut u64) -> Result<(), Trap> {
         let (linked, number) = (Arc::clone(&Running::of(domain).linked), Running::of(domain).number);
         let imports = &linked.domains[number as usize].imports;

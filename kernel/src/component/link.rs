@@ -22,6 +22,7 @@ use super::parse::{Component, EntityIndex, Item, Sort};
 use super::spaces::{at, bind, bundle, dangling, named, outer, push, ty_entity};
 use crate::host::{HostResource, Imports};
 use crate::jit::engine::Engine;
+use crate::jit::fuse::spec::{Implementer, Implementers};
 use crate::jit::library::Library;
 use crate::limits::{MAX_CORE_INSTANCES, MAX_NESTED_INSTANCES, MAX_PROCESSES};
 
@@ -70,14 +71,25 @@ pub(super) fn link(
     let def = ComponentDef { component: Arc::clone(root), outer: None, name: None };
     let instance = linker.instantiate(&def, None, options.name.clone(), None, 0)?;
     let exports = instance.exports.iter().map(|(name, def)| (name.clone(), export(def))).collect();
+    let (resources, drafts) = (&linker.resources, linker.domains.into_iter().zip(0..));
+    let domains = drafts.map(|(draft, domain)| draft.finish(engine, &implementers(resources, domain)));
     Ok(Linked {
         steps: linker.steps,
-        domains: linker.domains.into_iter().map(|draft| draft.finish(engine)).collect::<Result<_, _>>()?,
+        domains: domains.collect::<Result<_, _>>()?,
         processes: linker.processes,
         resources: linker.resources,
         host_resources: linker.host_resources,
         exports,
     })
+}
+
+/// Who implements which resource types in a domain.
+fn implementers(resources: &[ResourceInfo], domain: u32) -> Implementers {
+    let here = |(resource, number): (&ResourceInfo, u32)| {
+        let place = resource.place.filter(|place| place.domain == domain)?;
+        Some((ResourceType(number), Implementer { process: place.process, dtor: resource.dtor }))
+    };
+    resources.iter().zip(0..).filter_map(here).collect()
 }
 
 fn export(def: &Def) -> Export {

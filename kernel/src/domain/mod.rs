@@ -113,7 +113,7 @@ impl Domain {
         for process in 0..layout.processes() {
             record.set(layout.flags(process), flags::MAY_LEAVE | flags::MAY_ENTER);
         }
-        Domain {
+        let mut domain = Domain {
             key: DomainKey(NEXT.fetch_add(1, Ordering::Relaxed)),
             engine: engine.clone(),
             layout,
@@ -135,7 +135,10 @@ impl Domain {
             state,
             kept: Vec::new(),
             quotas: BTreeMap::new(),
-        }
+        };
+        let handles = hooks.handles(&mut domain);
+        domain.record.set(domain::HANDLES.cast_unsigned(), handles);
+        domain
     }
 
     /// What its externs are marked with.

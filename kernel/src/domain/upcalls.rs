@@ -3,6 +3,7 @@
 //! The kernel's core knows processes by their index in the domain's layout and nothing else of them.
 
 use abi::fault::{Fault, Trap};
+use abi::handle::HandleTable;
 use abi::id::ProcessId;
 
 use super::Domain;
@@ -15,7 +16,8 @@ use super::Domain;
 ///
 /// # Safety
 /// The domain that a method gets runs guest code further up the stack: an implementation must not replace
-/// it, nor move anything out of it.
+/// it, nor move anything out of it. What [`ComponentHooks::handles`] gives stays where it is, one table for each
+/// process of the layout, and changes only by the methods of the tables, as long as there is the domain.
 pub unsafe trait ComponentHooks: Sync {
     /// `host_call`: serves a call of host import `import`. `values` has room for the stub's parameters and
     /// results, 64 bits each, whichever are more.
@@ -23,6 +25,10 @@ pub unsafe trait ComponentHooks: Sync {
     /// # Errors
     /// The trap that ends the guest's call.
     fn host_call(&self, domain: &mut Domain, import: u32, values: *mut u64) -> Result<(), Trap>;
+
+    /// The first of the handle tables of the domain's processes, which compiled code reads and writes; null if it
+    /// has none.
+    fn handles(&self, domain: &mut Domain) -> *mut HandleTable;
 
     /// `resource_new`: the handle for `rep` in the table of `process`.
     ///
@@ -103,6 +109,9 @@ const NO_COMPONENTS: Trap = Trap::Unsupported("a component-level built-in in a d
 
 // SAFETY: does nothing with a domain.
 unsafe impl ComponentHooks for NoHooks {
+    fn handles(&self, _: &mut Domain) -> *mut HandleTable {
+        std::ptr::null_mut()
+    }
     fn host_call(&self, _: &mut Domain, _: u32, _: *mut u64) -> Result<(), Trap> {
         Err(NO_COMPONENTS)
     }

@@ -10,8 +10,10 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
+use super::handles::Lent;
 use super::part::{Part, Parts};
 use super::reason::Reason;
+use super::spec::Implementers;
 use crate::jit::body::LOCAL;
 use crate::jit::builtin::Builtin;
 use crate::jit::translate::signature;
@@ -24,7 +26,14 @@ pub(super) struct Emit<'f> {
     pub builder: FunctionBuilder<'f>,
     /// The `VmDomain`.
     pub domain: Value,
-    layout: DomainLayout,
+    /// Whether what is lent is noted in a handle scope; otherwise in `lent`.
+    pub scoped: bool,
+    /// What the call lends by itself.
+    pub lent: Vec<Lent>,
+    /// Who implements which resource type.
+    pub implementers: &'f Implementers,
+    /// Where the record holds what.
+    pub layout: DomainLayout,
     parts: &'f mut Parts,
 }
 
@@ -54,6 +63,7 @@ impl<'f> Emit<'f> {
         scratch: &'f mut FunctionBuilderContext,
         sig: Signature,
         layout: DomainLayout,
+        implementers: &'f Implementers,
         parts: &'f mut Parts,
     ) -> (Emit<'f>, Vec<Value>) {
         *func = Function::with_name_signature(UserFuncName::default(), sig);
@@ -63,7 +73,9 @@ impl<'f> Emit<'f> {
         builder.append_block_params_for_function_params(entry);
         builder.switch_to_block(entry);
         let params = builder.block_params(entry).to_vec();
-        (Emit { builder, domain: params[0], layout, parts }, params[1..].to_vec())
+        let (scoped, lent) = (true, Vec::new());
+        let emit = Emit { builder, domain: params[0], scoped, lent, implementers, layout, parts };
+        (emit, params[1..].to_vec())
     }
 
     /// Ends the function.
@@ -257,6 +269,11 @@ impl<'f> Emit<'f> {
     fn flags(&mut self, process: u32) -> Value {
         let at = self.layout.flags(process).cast_signed();
         self.builder.ins().load(types::I32, OWN, self.domain, at)
+    }
+
+    /// A word of the record that does not change while compiled code runs.
+    pub fn fixed_word(&mut self, at: i32) -> Value {
+        self.builder.ins().load(types::I64, FIXED, self.domain, at)
     }
 
     /// Notes the frame for a backtrace that begins below a Rust frame.

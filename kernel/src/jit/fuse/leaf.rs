@@ -10,7 +10,6 @@ use super::copy::{Lane, Source};
 use super::emit::{Emit, clif_type};
 use super::reason::Reason;
 use super::region::Region;
-use crate::jit::builtin::Builtin;
 
 impl Emit<'_> {
     /// Lifts a value that is one core value, and gives it as it is lowered.
@@ -34,8 +33,8 @@ impl Emit<'_> {
             ValType::Flags(labels) if labels.len() < 32 => {
                 self.builder.ins().band_imm_u(value, (1_i64 << labels.len()) - 1)
             }
-            ValType::Own(resource) => self.transfer(lane, Builtin::transfer_own, resource.0, value),
-            ValType::Borrow(resource) => self.transfer(lane, Builtin::transfer_borrow, resource.0, value),
+            ValType::Own(resource) => self.transfer_own(lane, *resource, value),
+            ValType::Borrow(resource) => self.transfer_borrow(lane, *resource, value),
             _ => value,
         }
     }
@@ -83,14 +82,6 @@ impl Emit<'_> {
         let surrogate = self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, from_surrogates, 0x800);
         let invalid = self.builder.ins().bor(large, surrogate);
         self.fail_if(invalid, Reason::InvalidChar, &[value]);
-    }
-
-    /// A handle of one side for a handle of the other.
-    fn transfer(&mut self, lane: &Lane, which: Builtin, resource: u32, handle: Value) -> Value {
-        let [from, to, ty] = [lane.from.process, lane.to.process, resource]
-            .map(|number| self.int(types::I32, number.cast_signed()));
-        let handle = self.builtin_number(which, &[from, to, ty, handle]);
-        self.narrow(handle)
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! - [`spec`]: what is compiled
 //! - `phases`: a call between two processes, `stub`: calls that go elsewhere
+//! - `handles`: handles on their way, and the calls that make and drop them
 //! - `copy`: values by their types, `leaf`, `lists`, `texts`
 //! - `region`: guest memory that has been checked
 //! - `part`: functions that adapters share
@@ -23,7 +24,7 @@ use cranelift_frontend::FunctionBuilderContext;
 
 use self::emit::{Emit, core_signature};
 use self::part::{Part, Parts};
-use self::spec::{AdapterSpec, Refusal};
+use self::spec::{AdapterSpec, Implementers, Refusal};
 use super::body::Body;
 use super::compile_error::CompileError;
 use super::engine::Engine;
@@ -35,6 +36,7 @@ use crate::vm::{DomainLayout, flags};
 
 mod copy;
 mod emit;
+mod handles;
 mod leaf;
 mod lists;
 mod part;
@@ -68,7 +70,7 @@ struct Known {
 }
 
 impl Adapters {
-    /// Compiles one function for each of `specs`, for domains of this layout.
+    /// Compiles one function for each of `specs`, for domains of this layout whose processes implement these types.
     ///
     /// # Errors
     /// [`CompileError::Limit`] if the types are too large, else if the code generator refuses or there is no room.
@@ -76,14 +78,16 @@ impl Adapters {
         engine: &Engine,
         specs: &[AdapterSpec],
         layout: DomainLayout,
+        implementers: &Implementers,
     ) -> Result<Adapters, CompileError> {
         check_nodes(specs)?;
         let count = u32::try_from(specs.len()).expect("specifications fit into memory");
-        let mut writer = Writer { engine, layout, parts: Parts::new(count), scratch: Scratch::default() };
+        let (parts, scratch) = (Parts::new(count), Scratch::default());
+        let mut writer = Writer { engine, layout, implementers, parts, scratch };
         let mut bodies = Vec::with_capacity(specs.len());
         let mut known = Vec::with_capacity(specs.len());
         for (spec, number) in specs.iter().zip(0..) {
-            known.push(spec.known());
+            known.push(spec.known(implementers));
             let (params, results) = spec.signature();
             let sig = core_signature(&params, &results);
             bodies.push(writer.function(sig, &spec.name(), |emit, params| spec.emit(emit, number, params))?);
@@ -179,6 +183,7 @@ fn known_part(part: &Part) -> Known {
 struct Writer<'e> {
     engine: &'e Engine,
     layout: DomainLayout,
+    implementers: &'e Implementers,
     parts: Parts,
     scratch: Scratch,
 }
@@ -204,8 +209,8 @@ impl Writer<'_> {
     ) -> Result<Body, CompileError> {
         let result = catch_unwind(AssertUnwindSafe(|| {
             let func: &mut Function = &mut self.scratch.context.func;
-            let (mut emit, params) =
-                Emit::start(func, &mut self.scratch.builder, sig, self.layout, &mut self.parts);
+            let (scratch, parts) = (&mut self.scratch.builder, &mut self.parts);
+            let (mut emit, params) = Emit::start(func, scratch, sig, self.layout, self.implementers, parts);
             write(&mut emit, &params);
             emit.finish(self.engine.isa());
             Body::compile(self.engine.isa(), &mut self.scratch.context, || name.to_owned())
@@ -263,7 +268,7 @@ impl AdapterSpec {
         }
     }
 
-    fn known(&self) -> Known {
+    fn known(&self, implementers: &Implementers) -> Known {
         let edge = match self {
             AdapterSpec::Call { plan, .. } => {
                 Edge { caller: plan.caller.process, callee: plan.callee.process }
@@ -271,8 +276,11 @@ impl AdapterSpec {
             AdapterSpec::Host { process, .. }
             | AdapterSpec::ResourceNew { process, .. }
             | AdapterSpec::ResourceRep { process, .. }
-            | AdapterSpec::ResourceDrop { process, .. }
             | AdapterSpec::Refuse { process, .. } => Edge { caller: *process, callee: *process },
+            AdapterSpec::ResourceDrop { process, ty } => {
+                let callee = implementers.get(ty).map_or(*process, |implementer| implementer.process);
+                Edge { caller: *process, callee }
+            }
         };
         Known { name: Some(self.name()), edge: Some(edge) }
     }

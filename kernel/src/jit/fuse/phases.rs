@@ -8,6 +8,7 @@ use cranelift_codegen::ir::{InstBuilder, Value, types};
 
 use super::copy::{Lane, Source, Target};
 use super::emit::Emit;
+use super::handles;
 use super::reason::Reason;
 use super::region::Refuse;
 use crate::jit::builtin::Builtin;
@@ -23,14 +24,17 @@ impl Emit<'_> {
         let (caller, callee) = (&plan.caller, &plan.callee);
         self.need_flag(caller.process, flags::MAY_LEAVE, trapcode::CANNOT_LEAVE);
         self.need_flag(callee.process, flags::MAY_ENTER, trapcode::CANNOT_ENTER);
-        if plan.scope {
+        self.scoped = handles::scope(plan, self.implementers);
+        let scope = plan.scope && self.scoped;
+        if scope {
             let process = self.int(types::I32, callee.process.cast_signed());
             self.builtin_status(Builtin::scope_enter, &[process]);
         }
         let args = self.args(plan, params);
         let (core_params, core_results) = Passing::lifted(&plan.params, &plan.results);
         let returned = self.call_slot(plan.core, &core_params, &core_results, &args);
-        if plan.scope {
+        self.give_back();
+        if scope {
             self.builtin_status(Builtin::scope_exit, &[]);
         }
         let results = self.results(plan, params, &returned);

@@ -1,5 +1,7 @@
 //! What the functions are that the adapter compiler makes.
 
+use std::collections::HashMap;
+
 use abi::flat::CoreType;
 use abi::plan::Plan;
 use abi::types::ResourceType;
@@ -64,6 +66,18 @@ pub enum AdapterSpec {
         /// The edge, for backtraces.
         name: String,
     },
+}
+
+/// The resource types that processes of the domain implement. All others are the host's or another domain's.
+pub type Implementers = HashMap<ResourceType, Implementer>;
+
+/// Who implements a resource type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Implementer {
+    /// The process, of the same domain.
+    pub process: u32,
+    /// Function slot of its destructor.
+    pub dtor: Option<u32>,
 }
 
 /// Why a function may be linked but not called.

@@ -1,7 +1,6 @@
-//! Calls out of a process that are no calls into another: to the host, to its own handle table, to nobody.
+//! Calls out of a process that are no calls into another: to the host, to nobody.
 
 use abi::flat::CoreType;
-use abi::types::ResourceType;
 use cranelift_codegen::ir::{InstBuilder, StackSlotData, StackSlotKind, Value, types};
 
 use super::emit::{Emit, OWN, clif_type};
@@ -33,38 +32,6 @@ impl Emit<'_> {
             .map(|(at, &core)| self.builder.ins().load(clif_type(core), OWN, area, offset(at)))
             .collect();
         self.builder.ins().return_(&returned);
-    }
-
-    /// `resource.new`
-    pub fn resource_new(&mut self, process: u32, ty: ResourceType, rep: Value) {
-        self.need_flag(process, flags::MAY_LEAVE, trapcode::CANNOT_LEAVE);
-        self.resource_number(Builtin::resource_new, process, ty, rep);
-    }
-
-    /// `resource.rep`, which a process may always call.
-    pub fn resource_rep(&mut self, process: u32, ty: ResourceType, handle: Value) {
-        self.resource_number(Builtin::resource_rep, process, ty, handle);
-    }
-
-    /// `resource.drop`; the kernel may call a destructor.
-    pub fn resource_drop(&mut self, process: u32, ty: ResourceType, handle: Value) {
-        self.need_flag(process, flags::MAY_LEAVE, trapcode::CANNOT_LEAVE);
-        self.note_exit();
-        let args = self.resource_args(process, ty, handle);
-        self.builtin_status(Builtin::resource_drop, &args);
-        self.builder.ins().return_(&[]);
-    }
-
-    fn resource_number(&mut self, which: Builtin, process: u32, ty: ResourceType, value: Value) {
-        let args = self.resource_args(process, ty, value);
-        let number = self.builtin_number(which, &args);
-        let number = self.narrow(number);
-        self.builder.ins().return_(&[number]);
-    }
-
-    fn resource_args(&mut self, process: u32, ty: ResourceType, value: Value) -> [Value; 3] {
-        let [process, ty] = [process, ty.0].map(|number| self.int(types::I32, number.cast_signed()));
-        [process, ty, value]
     }
 
     /// A call that is refused with the trap that the kernel has for this adapter.

@@ -354,6 +354,31 @@ fn a_borrow_ends_with_its_call_and_is_dropped_before() {
 }
 
 #[test]
+fn what_is_lent_to_its_implementer_is_lent_as_long_as_the_call() {
+    let own = ValType::Own(ResourceType::host(0));
+    let ty = func(&[ValType::Borrow(DEFINED), own, ValType::Borrow(DEFINED)], None);
+    let mut world = World::new(&ty, UTF8, false);
+    let handle = world.guests().handles.add_own(0, DEFINED, 5).unwrap();
+    let given = world.guests().handles.add_own(0, ResourceType::host(0), 6).unwrap();
+    world.guests().core = Some(Box::new(move |domain, slots| {
+        assert_eq!([slots[0], slots[2]], [5, 5], "the implementer gets what it knows");
+        let handles = &mut guests_of(domain).handles;
+        assert_eq!(handles.depth(), 0, "no borrow handle has to be looked for");
+        let lent = handles.drop(0, DEFINED, handle);
+        assert_eq!(lent, Err(Trap::StillLent { index: handle, lends: 2 }));
+        // The caller's table moves meanwhile.
+        (0..100).try_for_each(|rep| handles.add_own(0, DEFINED, rep).map(|_| ()))
+    }));
+    world.call(&[u64::from(handle), u64::from(given), u64::from(handle)]).unwrap();
+    assert_eq!(world.guests().handles.drop(0, DEFINED, handle), Ok(Some(5)), "it is lent no longer");
+    let twice = func(&[ValType::Borrow(DEFINED), ValType::Own(DEFINED)], None);
+    let mut world = World::new(&twice, UTF8, false);
+    let handle = world.guests().handles.add_own(0, DEFINED, 5).unwrap();
+    let fault = world.call(&[u64::from(handle); 2]).unwrap_err();
+    assert_eq!(fault.trap, Trap::StillLent { index: handle, lends: 1 });
+}
+
+#[test]
 fn results_give_handles_away() {
     let ty = func(&[], Some(ValType::Own(DEFINED)));
     let mut world = World::new(&ty, UTF8, false);

@@ -61,9 +61,9 @@ pub fn callee(world: &mut World, ty: &FuncType, result: Option<Value>, damage: V
 
 /// Runs the interpreter and undoes what it did to the handles.
 fn forgotten<T>(domain: &mut Domain, process: u32, lift: impl FnOnce(&mut dyn Side) -> T) -> T {
-    let handles = guests_of(domain).handles.clone();
+    let before = guests_of(domain).handles.clone();
     let result = lift(&mut Half::new(domain, process));
-    guests_of(domain).handles = handles;
+    guests_of(domain).handles.clone_from(&before);
     result
 }
 

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use abi::fault::{Fault, Trap};
 use abi::flat::CoreType;
+use abi::handle::HandleTable;
 use abi::id::ProcessId;
 use abi::plan::{Endpoint, Passing, Plan};
 use abi::scope::Handles;
@@ -16,7 +17,7 @@ use crate::domain::{Domain, DomainOptions};
 use crate::jit::engine::Engine;
 use crate::jit::fuse::Adapters;
 use crate::jit::fuse::reason::Reason;
-use crate::jit::fuse::spec::AdapterSpec;
+use crate::jit::fuse::spec::{AdapterSpec, Implementer, Implementers};
 use crate::jit::valtype::{CoreFuncType, ValType as CoreVal};
 use crate::mem::linear::MemoryType;
 use crate::vm::{self, DomainLayout, VmFuncImport, flags};
@@ -30,6 +31,8 @@ const SLOTS: u32 = 4;
 const NOBODY: u32 = 2;
 /// The resource type that process 1 defines.
 pub const DEFINED: ResourceType = ResourceType(0);
+/// Another one, whose destructor is in the slot [`POST_RETURN`].
+pub const DESTROYED: ResourceType = ResourceType(2);
 
 /// Pages of one byte, so that bounds are exact.
 const CAPACITY: u64 = 1 << 20;
@@ -81,6 +84,12 @@ pub fn side(process: u32, encoding: Encoding) -> Endpoint {
     Endpoint { process, encoding, memory, realloc, post_return: None }
 }
 
+/// Process 1 implements these.
+pub fn implementers() -> Implementers {
+    let implementer = |dtor| Implementer { process: 1, dtor };
+    Implementers::from([(DEFINED, implementer(None)), (DESTROYED, implementer(Some(POST_RETURN)))])
+}
+
 /// A call to the host.
 pub fn host(import: u32, process: u32, params: &[CoreType], results: &[CoreType]) -> AdapterSpec {
     let name = format!("import {import}");
@@ -124,7 +133,7 @@ impl World {
         let mut specs = slots;
         let filled = specs.len() as u32;
         specs.push(spec);
-        let adapters = Adapters::compile(engine(), &specs, layout).unwrap();
+        let adapters = Adapters::compile(engine(), &specs, layout, &implementers()).unwrap();
         let core = |types: &[CoreType]| types.iter().map(|core| core_val(*core)).collect();
         let sig = engine().intern(&CoreFuncType { params: core(&params), results: core(&results) });
         let guests = Guests {
@@ -233,8 +242,12 @@ fn note(domain: &mut Domain) {
 
 struct Trial;
 
-// SAFETY: domains are looked into and called, never replaced.
+// SAFETY: domains are looked into and called, never replaced; nor are the tables of the handles.
 unsafe impl ComponentHooks for Trial {
+    fn handles(&self, domain: &mut Domain) -> *mut HandleTable {
+        guests_of(domain).handles.tables.as_mut_ptr()
+    }
+
     fn host_call(&self, domain: &mut Domain, import: u32, values: *mut u64) -> Result<(), Trap> {
         note(domain);
         let room = guests_of(domain).room[import as usize];

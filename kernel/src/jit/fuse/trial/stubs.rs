@@ -8,7 +8,7 @@ use abi::plan::Plan;
 use abi::side::Encoding;
 use abi::types::{Case, FuncType, ResourceType, ValType};
 
-use super::rig::{CORE, World, engine, host, side};
+use super::rig::{CORE, DEFINED, DESTROYED, POST_RETURN, World, engine, host, implementers, side};
 use crate::jit::compile_error::CompileError;
 use crate::jit::fuse::Adapters;
 use crate::jit::fuse::spec::{AdapterSpec, Refusal};
@@ -56,18 +56,26 @@ fn only_who_may_leave_calls_the_host() {
 
 #[test]
 fn handles_are_made_read_and_dropped() {
-    let (process, ty) = (0, TY);
+    [TY, DEFINED].into_iter().for_each(made_read_and_dropped);
+}
+
+fn made_read_and_dropped(ty: ResourceType) {
+    let process = 0;
     let mut new = stub(AdapterSpec::ResourceNew { process, ty });
     assert_eq!(new.call(&[0xFFFF_FFFF]).unwrap(), [1]);
-    assert_eq!(new.guests().handles.rep(0, TY, 1), Ok(0xFFFF_FFFF));
+    assert_eq!(new.guests().handles.rep(0, ty, 1), Ok(0xFFFF_FFFF));
+    for index in 2..40 {
+        assert_eq!(new.call(&[u64::from(index)]).unwrap(), [u64::from(index)], "the table grows");
+        assert_eq!(new.guests().handles.rep(0, ty, index), Ok(index));
+    }
     let mut rep = stub(AdapterSpec::ResourceRep { process, ty });
     assert_eq!(rep.call(&[1]).unwrap_err().trap, Trap::UnknownHandle(1));
     let mut rep = stub(AdapterSpec::ResourceRep { process, ty });
-    rep.guests().handles.add_own(0, TY, 5).unwrap();
+    rep.guests().handles.add_own(0, ty, 5).unwrap();
     rep.domain.set_flags(0, MAY_ENTER);
     assert_eq!(rep.call(&[1]).unwrap(), [5], "a process that may not leave may ask for a representation");
     let mut drop = stub(AdapterSpec::ResourceDrop { process, ty });
-    drop.guests().handles.add_own(0, TY, 5).unwrap();
+    drop.guests().handles.add_own(0, ty, 5).unwrap();
     drop.call(&[1]).unwrap();
     assert_eq!(drop.guests().handles.tables[0].live(), 0);
     assert_eq!(drop.call(&[1]).unwrap_err().trap, Trap::UnknownHandle(1));
@@ -76,6 +84,39 @@ fn handles_are_made_read_and_dropped() {
         world.domain.set_flags(0, MAY_ENTER);
         assert_eq!(world.call(&[1]).unwrap_err().trap, Trap::CannotLeave);
     }
+}
+
+#[test]
+fn a_destructor_is_called_if_its_process_may_be_entered() {
+    let stub = || {
+        let filler = || host(0, 2, &[], &[]);
+        let slots = vec![filler(), filler(), filler(), host(POST_RETURN, 2, &[CoreType::I32], &[])];
+        World::with(slots, AdapterSpec::ResourceDrop { process: 0, ty: DESTROYED }, UTF8)
+    };
+    let mut world = stub();
+    let handle = world.guests().handles.add_own(0, DESTROYED, 5).unwrap();
+    let other = world.guests().handles.add_own(0, DEFINED, 5).unwrap();
+    assert_eq!(world.call(&[u64::from(other)]).unwrap_err().trap, Trap::WrongHandleType { index: other });
+    assert!(!world.guests().called(POST_RETURN));
+    world.call(&[u64::from(handle)]).unwrap();
+    assert!(world.guests().called(POST_RETURN));
+    assert_eq!(world.call(&[u64::from(handle)]).unwrap_err().trap, Trap::UnknownHandle(handle));
+
+    let mut world = stub();
+    let handle = world.guests().handles.add_own(0, DESTROYED, 5).unwrap();
+    world.domain.set_flags(1, MAY_LEAVE);
+    assert_eq!(world.call(&[u64::from(handle)]).unwrap_err().trap, Trap::CannotEnter);
+    assert!(!world.guests().called(POST_RETURN));
+
+    let mut world = stub();
+    world.guests().handles.enter().unwrap();
+    let lent = world.guests().handles.add_own(0, DESTROYED, 5).unwrap();
+    world.guests().handles.lend(0, DESTROYED, lent).unwrap();
+    let still = Trap::StillLent { index: lent, lends: 1 };
+    assert_eq!(world.call(&[u64::from(lent)]).unwrap_err().trap, still);
+    let borrow = world.guests().handles.borrow(0, DESTROYED, 5).unwrap();
+    world.call(&[u64::from(borrow)]).unwrap();
+    assert!(!world.guests().called(POST_RETURN), "a borrow owns nothing");
 }
 
 /// A backtrace goes on below the kernel's frames where the stub says.
@@ -122,7 +163,7 @@ fn compile(ty: ValType) -> Result<Adapters, CompileError> {
     let ty = FuncType { params: [("p".into(), ty)].into(), result: None, is_async: false };
     let plan = Plan::new(ty, side(0, Encoding::Utf8), side(1, Encoding::Utf8), CORE);
     let spec = AdapterSpec::Call { plan, name: "wide".into() };
-    Adapters::compile(engine(), &[spec], DomainLayout::new(2, 4, 2))
+    Adapters::compile(engine(), &[spec], DomainLayout::new(2, 4, 2), &implementers())
 }
 
 #[test]
