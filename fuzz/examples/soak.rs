@@ -30,7 +30,6 @@ fn main() {
 
 fn check(target: &str) -> fn(&[u8]) {
     match target {
-        #[cfg(feature = "wasmtime")]
         "module_diff" => atoll_fuzz::differ::check,
         "component_bytes" => atoll_fuzz::raw::check,
         "plan_movers" => atoll_fuzz::chain::check,

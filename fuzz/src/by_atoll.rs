@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use abi::fault::{Fault, Trap};
-use kernel::domain::externs::Extern;
+use kernel::domain::externs::{Extern, MemoryRef};
 use kernel::domain::{Domain, DomainOptions};
 use kernel::instance::create::InstantiateError;
 use kernel::jit::compile_error::CompileError;
@@ -33,10 +33,13 @@ pub fn run(case: &Case) -> Run {
     let engine = engine();
     let library = match engine.library(&case.wasm) {
         Ok(library) => library,
-        Err(CompileError::Limit { limit, .. }) => return refused(limit),
-        Err(CompileError::Memory(message)) => return refused(&message),
+        Err(CompileError::Limit { limit, .. }) => return Run::refused(limit),
+        Err(CompileError::Memory(message)) => return Run::refused(&message),
         Err(error) => panic!("atoll refuses the module: {error}"),
     };
+    if case.waits && library.module.memories.iter().any(|memory| memory.shared) {
+        return Run::refused("a wait that may have no end");
+    }
     if !case.precompiled {
         return run_library(&engine, &library, case.numbers);
     }
@@ -58,10 +61,6 @@ fn engine() -> Engine {
     })
 }
 
-fn refused(limit: &str) -> Run {
-    Run { instantiation: Some(Reason::Resources(limit.to_owned())), ..Run::default() }
-}
-
 fn run_library(engine: &Engine, library: &Arc<Library>, numbers: Numbers) -> Run {
     let mut domain = Domain::new(engine, DomainOptions::default());
     let mut run = Run::default();
@@ -71,14 +70,14 @@ fn run_library(engine: &Engine, library: &Arc<Library>, numbers: Numbers) -> Run
         .iter()
         .map(|import| provide(&mut domain, engine, &import.ty, numbers))
         .collect();
-    let Some(imports) = made else { return refused("an import") };
+    let Some(imports) = made else { return Run::refused("an import") };
     let index = match domain.instantiate(library, &imports, None) {
         Ok(index) => index,
         Err(InstantiateError::Fault(fault)) => {
             run.instantiation = Some(reason(&fault));
             return run;
         }
-        Err(InstantiateError::Memory(error)) => return refused(&error.to_string()),
+        Err(InstantiateError::Memory(error)) => return Run::refused(&error.to_string()),
         Err(InstantiateError::Link(error)) => panic!("an import does not fit: {error}"),
     };
     let exports: Vec<_> = domain.exports(index).map(|(name, thing)| (name.to_owned(), thing)).collect();
@@ -86,7 +85,7 @@ fn run_library(engine: &Engine, library: &Arc<Library>, numbers: Numbers) -> Run
         call_all(&mut domain, engine, &exports, numbers, round, &mut run);
     }
     run.state =
-        exports.iter().filter_map(|(name, thing)| Some((name.clone(), state(&domain, thing)?))).collect();
+        exports.iter().filter_map(|(name, thing)| Some((name.clone(), state(&mut domain, thing)?))).collect();
     run
 }
 
@@ -155,11 +154,11 @@ fn seen(bits: u128, ty: ValType) -> Seen {
     }
 }
 
-fn state(domain: &Domain, thing: &Extern) -> Option<State> {
+fn state(domain: &mut Domain, thing: &Extern) -> Option<State> {
     Some(match thing {
         Extern::Func(_) | Extern::Tag(_) => return None,
         Extern::Global(global) => State::Global(seen(domain.global(global)?, global.ty().ty)),
-        Extern::Memory(memory) => State::Memory(domain.memory(memory)?.to_vec()),
+        Extern::Memory(memory) => State::Memory(bytes(domain, memory)?),
         Extern::Table(table) => {
             let elements = 0..domain.table_len(table)?;
             let null =
@@ -169,10 +168,19 @@ fn state(domain: &Domain, thing: &Extern) -> Option<State> {
     })
 }
 
+fn bytes(domain: &mut Domain, memory: &MemoryRef) -> Option<Vec<u8>> {
+    let pages = domain.memory_grow(memory, 0)?;
+    let mut bytes = vec![0; usize::try_from(pages << memory.ty().page_log2).ok()?];
+    domain.memory_read(memory, 0, &mut bytes)?;
+    Some(bytes)
+}
+
 fn reason(fault: &Fault) -> Reason {
     match &fault.trap {
         Trap::Unreachable => Reason::Unreachable,
         Trap::MemoryOutOfBounds => Reason::Memory,
+        Trap::UnalignedAtomic => Reason::Misaligned,
+        Trap::ExpectedShared => Reason::Unshared,
         Trap::TableOutOfBounds | Trap::UndefinedElement => Reason::Table,
         Trap::UninitializedElement => Reason::NullElement,
         Trap::BadSignature => Reason::Signature,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::{
     Collector, Config, Engine, Extern, ExternType, Func, Global, Instance, Memory, Module, OptLevel, Ref,
-    Store, Table, Tag, ThrownException, Trap, Val, ValType,
+    SharedMemory, Store, Table, Tag, ThrownException, Trap, Val, ValType,
 };
 
 use crate::seen::{ARGUMENTS, Ended, HOST_RESULTS, ROUNDS, Reason, Run, Seen, State};
@@ -17,7 +17,7 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     config.cranelift_opt_level(OptLevel::None).collector(Collector::Null);
     config.wasm_multi_memory(true).wasm_memory64(true).wasm_tail_call(true).wasm_function_references(true);
     config.wasm_exceptions(true).wasm_wide_arithmetic(true).wasm_custom_page_sizes(true);
-    config.wasm_extended_const(true);
+    config.wasm_extended_const(true).wasm_relaxed_simd(true).wasm_threads(true).shared_memory(true);
     Engine::new(&config).expect("this machine is supported")
 });
 
@@ -85,11 +85,7 @@ fn call_all(
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    reason = "the low bits are what is meant"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the low bits are what is meant")]
 fn arg(ty: &ValType, numbers: Numbers, round: u64, position: u64) -> Val {
     let word = if round == 0 { 0 } else { numbers.word(position) };
     match ty {
@@ -124,6 +120,7 @@ fn provide(store: &mut Store<()>, ty: ExternType, numbers: Numbers) -> wasmtime:
             let null = Ref::null(ty.element().heap_type());
             Table::new(&mut *store, ty, null)?.into()
         }
+        ExternType::Memory(ty) if ty.is_shared() => SharedMemory::new(store.engine(), ty)?.into(),
         ExternType::Memory(ty) => Memory::new(&mut *store, ty)?.into(),
         ExternType::Tag(ty) => Tag::new(&mut *store, &ty)?.into(),
     })
@@ -147,6 +144,9 @@ fn state(store: &mut Store<()>, thing: &Extern) -> Option<State> {
     Some(match thing {
         Extern::Global(global) => State::Global(seen(&global.get(&mut *store))),
         Extern::Memory(memory) => State::Memory(memory.data(&*store).to_vec()),
+        Extern::SharedMemory(memory) => {
+            State::Memory(shared_bytes(store, memory).expect("a copy can be made"))
+        }
         Extern::Table(table) => {
             let elements = 0..table.size(&*store);
             let null = |index| match table.get(&mut *store, index) {
@@ -159,6 +159,27 @@ fn state(store: &mut Store<()>, thing: &Extern) -> Option<State> {
     })
 }
 
+/// What a shared memory holds. Only `unsafe` code may read it from outside, so a guest copies it into a memory of
+/// its own.
+fn shared_bytes(store: &mut Store<()>, memory: &SharedMemory) -> wasmtime::Result<Vec<u8>> {
+    let ty = memory.ty();
+    let int = if ty.is_64() { "i64" } else { "i32" };
+    let pages = memory.size();
+    let page = memory.page_size();
+    let (size, length) = (format!("(pagesize {page})"), memory.data_size());
+    let maximum = ty.maximum().unwrap_or(pages);
+    let text = format!(
+        "(module (import \"\" \"\" (memory {int} 0 {maximum} shared {size})) (memory (export \"\") {int} {pages} {size})
+         (func (export \"copy\")
+           (memory.copy 1 0 ({int}.const 0) ({int}.const 0) ({int}.const {length}))))"
+    );
+    let module = Module::new(&ENGINE, wat::parse_str(&text)?)?;
+    let instance = Instance::new(&mut *store, &module, &[memory.clone().into()])?;
+    instance.get_typed_func::<(), ()>(&mut *store, "copy")?.call(&mut *store, ())?;
+    let copy = instance.get_memory(&mut *store, "").expect("it is exported");
+    Ok(copy.data(&*store).to_vec())
+}
+
 fn reason(error: &wasmtime::Error) -> Reason {
     if error.is::<ThrownException>() {
         return Reason::Exception;
@@ -167,6 +188,8 @@ fn reason(error: &wasmtime::Error) -> Reason {
     match trap {
         Trap::UnreachableCodeReached => Reason::Unreachable,
         Trap::MemoryOutOfBounds => Reason::Memory,
+        Trap::HeapMisaligned => Reason::Misaligned,
+        Trap::AtomicWaitNonSharedMemory => Reason::Unshared,
         Trap::TableOutOfBounds => Reason::Table,
         Trap::IndirectCallToNull => Reason::NullElement,
         Trap::BadSignature => Reason::Signature,

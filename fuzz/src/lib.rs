@@ -10,16 +10,11 @@
 //! - [`chain`]: values through two components and back
 //! - [`stretch`]: random bytes behind an input
 
-#[cfg(feature = "wasmtime")]
 pub mod by_atoll;
-#[cfg(feature = "wasmtime")]
 pub mod by_wasmtime;
 pub mod chain;
-#[cfg(feature = "wasmtime")]
 pub mod differ;
 pub mod raw;
-#[cfg(feature = "wasmtime")]
 pub mod seen;
-#[cfg(feature = "wasmtime")]
 pub mod smith;
 pub mod stretch;

@@ -56,6 +56,10 @@ pub enum Reason {
     Unreachable,
     /// A memory's end.
     Memory,
+    /// An atomic access between two places.
+    Misaligned,
+    /// A wait on a memory that is not shared.
+    Unshared,
     /// A table's end.
     Table,
     /// A null table entry was called.
@@ -97,10 +101,22 @@ impl std::fmt::Debug for State {
 }
 
 impl Run {
+    /// A run that ended before anything of the module was executed.
+    #[must_use]
+    pub fn refused(why: &str) -> Run {
+        Run { instantiation: Some(Reason::Resources(why.to_owned())), ..Run::default() }
+    }
+
+    /// Whether nothing of the module was executed, rightly.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.instantiation.as_ref().is_some_and(Reason::is_resources)
+    }
+
     /// Where this run and another first differ, in words; none if they agree as far as they can be compared.
     #[must_use]
     pub fn difference(&self, other: &Run) -> Option<String> {
-        if [self, other].iter().any(|run| run.instantiation.as_ref().is_some_and(Reason::is_resources)) {
+        if self.is_refused() || other.is_refused() {
             return None;
         }
         if self.instantiation != other.instantiation {
