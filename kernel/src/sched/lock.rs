@@ -5,9 +5,9 @@
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
+use super::atomics::{AtomicBool, Mutex, Ordering};
 use super::park::{self, Waiter};
 
 /// A value that one at a time may use.
@@ -43,8 +43,11 @@ impl<T: ?Sized> ParkingLock<T> {
     /// The value, if nobody has it.
     #[must_use]
     pub fn try_lock(&self) -> Option<Held<'_, T>> {
-        // Not `then_some`: dropping one that was not taken would give the lock back.
-        (!self.taken.swap(true, Ordering::SeqCst)).then(|| Held(self))
+        // Not `swap`: who fails must not write, or it would be between who gives the lock back and who asks next.
+        self.taken
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Acquire)
+            .ok()
+            .map(|_| Held(self))
     }
 
     /// The value, when nobody has it any more. A condemned thread waits too: what it holds is short.
@@ -81,7 +84,7 @@ impl<T: ?Sized> DerefMut for Held<'_, T> {
 
 impl<T: ?Sized> Drop for Held<'_, T> {
     fn drop(&mut self) {
-        self.0.taken.store(false, Ordering::SeqCst);
+        self.0.taken.store(false, Ordering::Release);
         // All of them: some have it already, or went away, and would not pass it on.
         let waiters = std::mem::take(&mut *self.0.waiters.lock().unwrap_or_else(PoisonError::into_inner));
         waiters.iter().for_each(Waiter::wake);

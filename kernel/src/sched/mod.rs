@@ -14,6 +14,9 @@
 //! - [`seeded`]: a policy that a seed decides, for tests
 //! - [`clock`]: where the time comes from
 //! - [`timers`]: what is to happen at a time
+//! - [`atomics`]: what the lock-free parts are made of
+//! - [`doze`]: falling asleep without missing what comes
+//! - [`order`]: when the next tick is to come
 //! - [`phase`]: ready, running, waiting
 //! - [`pool`], [`seat`]: what the workers share
 //! - [`worker`]: the loop of one worker
@@ -21,10 +24,13 @@
 //! - [`reactor`]: the OS thread that waits for files and times
 
 pub mod account;
+mod atomics;
 pub mod clock;
+mod doze;
 pub mod fair;
 pub mod lock;
 pub mod machine;
+mod order;
 pub mod park;
 mod phase;
 pub mod policy;

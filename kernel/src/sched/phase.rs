@@ -1,26 +1,6 @@
 //! The state of a thread as workers, wakers and the thread itself see it: one word, changed by compare-and-swap.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-
-/// An atomic byte: the standard library's, or a model checker's.
-pub trait Word {
-    /// Its value, acquired.
-    fn load(&self) -> u8;
-    /// Exchanges the value, acquiring and releasing; may fail for no reason. Gives the value that was there.
-    ///
-    /// # Errors
-    /// The value that was there instead.
-    fn exchange(&self, from: u8, to: u8) -> Result<u8, u8>;
-}
-
-impl Word for AtomicU8 {
-    fn load(&self) -> u8 {
-        AtomicU8::load(self, Ordering::Acquire)
-    }
-    fn exchange(&self, from: u8, to: u8) -> Result<u8, u8> {
-        self.compare_exchange_weak(from, to, Ordering::AcqRel, Ordering::Acquire)
-    }
-}
+use super::atomics::{AtomicU8, Ordering};
 
 /// Waits, or has nothing to do; in no queue.
 const IDLE: u8 = 0;
@@ -44,7 +24,7 @@ const TOKEN: u8 = 4;
 ///                          preempt
 /// ```
 #[derive(Debug)]
-pub struct State<W = AtomicU8>(W);
+pub struct State(AtomicU8);
 
 /// What whoever changed a state has to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,12 +42,12 @@ impl Default for State {
     }
 }
 
-impl<W: Word> State<W> {
+impl State {
     fn update(&self, change: impl Fn(u8) -> Option<u8>) -> Result<u8, u8> {
-        let mut now = self.0.load();
+        let mut now = self.0.load(Ordering::Acquire);
         loop {
             let Some(next) = change(now) else { return Err(now) };
-            match self.0.exchange(now, next) {
+            match self.0.compare_exchange_weak(now, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(before) => return Ok(before),
                 Err(actual) => now = actual,
             }
@@ -117,19 +97,19 @@ impl<W: Word> State<W> {
     /// Whether it has ended.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.0.load() & PHASE == DONE
+        self.0.load(Ordering::Acquire) & PHASE == DONE
     }
 
     /// Whether it waits.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.0.load() & PHASE == IDLE
+        self.0.load(Ordering::Acquire) & PHASE == IDLE
     }
 
     /// Whether a worker has it.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.0.load() & PHASE == RUNNING
+        self.0.load(Ordering::Acquire) & PHASE == RUNNING
     }
 }
 

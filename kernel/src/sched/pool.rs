@@ -9,9 +9,10 @@ use abi::fault::Trap;
 
 use super::account::Account;
 use super::clock::Clock;
+use super::order::NEVER;
 use super::policy::{Choice, Runnable, Turn, Why};
 use super::reactor::Reactor;
-use super::seat::{NEVER, Seat};
+use super::seat::Seat;
 use super::thread::{Body, Record, Thread};
 use super::timers::Timers;
 use super::worker;

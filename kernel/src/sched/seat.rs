@@ -4,16 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
+use super::doze::Doze;
+use super::order::{NEVER, Order};
 use super::policy::{Policy, Why};
 use super::thread::Thread;
 use crate::os::signals::TICK;
 use crate::os::timer::{self, SignalTimer};
-
-/// Virtual time of nobody; or no time at all.
-pub(super) const NEVER: u64 = u64::MAX;
-
-/// How late a tick may be before it is taken for lost.
-const MISSING_NS: u64 = 2_000_000;
 
 /// The shared part of a worker.
 pub(super) struct Seat {
@@ -21,10 +17,9 @@ pub(super) struct Seat {
     /// What the queue says of itself, for those who don't want to lock it.
     waiting: AtomicUsize,
     earliest: AtomicU64,
-    sleeping: AtomicBool,
+    doze: Doze,
     thread: OnceLock<OsThread>,
-    /// When the timer expires; [`NEVER`] if it is not armed.
-    tick_at_ns: AtomicU64,
+    tick: Order,
     /// When the turn of the thread that runs is over, if others wait.
     pub slice_end_ns: AtomicU64,
     /// When it is over in any case.
@@ -47,9 +42,9 @@ impl Seat {
             queue: Mutex::new(queue),
             waiting: AtomicUsize::new(0),
             earliest: AtomicU64::new(NEVER),
-            sleeping: AtomicBool::new(false),
+            doze: Doze::default(),
             thread: OnceLock::new(),
-            tick_at_ns: AtomicU64::new(NEVER),
+            tick: Order::default(),
             slice_end_ns: AtomicU64::new(NEVER),
             limit_end_ns: AtomicU64::new(NEVER),
             overdue: AtomicBool::new(false),
@@ -73,8 +68,7 @@ impl Seat {
     pub fn with<R>(&self, work: impl FnOnce(&mut dyn Policy<Thread>) -> R) -> R {
         let mut queue = self.queue();
         let result = work(queue.as_mut());
-        // Before the lock is given back, so that these are never older than what another one sees in the queue; and
-        // in one order with `sleeping`, so that of who pushes and who falls asleep one sees the other.
+        // Before the lock is given back, so that these are never older than what another one sees in the queue.
         self.waiting.store(queue.waiting(), Ordering::SeqCst);
         self.earliest.store(queue.earliest().unwrap_or(NEVER), Ordering::SeqCst);
         result
@@ -97,7 +91,7 @@ impl Seat {
 
     /// Wakes its worker if it sleeps; whether it did.
     pub fn wake(&self) -> bool {
-        let slept = self.sleeping.load(Ordering::SeqCst) && self.sleeping.swap(false, Ordering::SeqCst);
+        let slept = self.doze.rouse();
         if slept && let Some(taken) = self.thread.get() {
             taken.thread.unpark();
         }
@@ -106,34 +100,26 @@ impl Seat {
 
     /// Sleeps until woken, or for `timeout_ns`, unless `busy` says that there is something to do. By its worker only.
     pub fn sleep(&self, timeout_ns: Option<u64>, busy: impl FnOnce() -> bool) {
-        self.sleeping.store(true, Ordering::SeqCst);
+        self.doze.begin();
         if !busy() {
             match timeout_ns {
                 Some(timeout_ns) => thread::park_timeout(std::time::Duration::from_nanos(timeout_ns)),
                 None => thread::park(),
             }
         }
-        self.sleeping.store(false, Ordering::SeqCst);
+        self.doze.end();
     }
 
     /// Sees to it that there is a tick at `at_ns` or before. Safe to call in a signal handler.
-    ///
-    /// Two that do this at once may leave the later time in the timer; the next who asks sees that the tick is missing.
     pub fn tick_by(&self, at_ns: u64, now_ns: u64) {
-        let Some(taken) = self.thread.get() else { return };
-        let armed = self.tick_at_ns.load(Ordering::SeqCst);
-        let missing = armed.saturating_add(MISSING_NS) < now_ns;
-        if at_ns == NEVER || armed <= at_ns && !missing {
-            return;
-        }
-        if self.tick_at_ns.compare_exchange(armed, at_ns, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-            taken.timer.arm(at_ns.saturating_sub(now_ns));
+        if let Some(taken) = self.thread.get() {
+            self.tick.by(at_ns, now_ns, |at_ns| taken.timer.arm(at_ns.saturating_sub(now_ns)));
         }
     }
 
     /// The timer has expired.
     pub fn ticked(&self) {
-        self.tick_at_ns.store(NEVER, Ordering::SeqCst);
+        self.tick.came();
     }
 
     /// Sends a tick at once.
@@ -145,13 +131,8 @@ impl Seat {
 
     /// Lets no tick come any more.
     pub fn silence(&self) {
-        let Some(taken) = self.thread.get() else { return };
-        if self.tick_at_ns.swap(NEVER, Ordering::SeqCst) != NEVER {
-            taken.timer.disarm();
-            // Who armed it between the two believes that it is.
-            if self.tick_at_ns.load(Ordering::SeqCst) != NEVER {
-                taken.timer.arm(1);
-            }
+        if let Some(taken) = self.thread.get() {
+            self.tick.cancel(|| taken.timer.disarm(), || taken.timer.arm(1));
         }
     }
 }

@@ -10,8 +10,8 @@ use nix::sys::time::TimeSpec;
 use nix::sys::timer::{Expiration, TimerSetTimeFlags};
 use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 
+use super::order::NEVER;
 use super::park::Waiter;
-use super::seat::NEVER;
 use super::thread::Thread;
 
 /// What happens when a time has come.

@@ -1,0 +1,289 @@
+//! What holds whatever the order of the steps, and whatever each processor sees of the others' writes.
+
+#![allow(clippy::unwrap_used, reason = "a test that has nothing to unwrap has failed")]
+
+use atoll_models::atomics::{AtomicU64, Ordering};
+use atoll_models::doze::Doze;
+use atoll_models::lock::ParkingLock;
+use atoll_models::order::{NEVER, Order};
+use atoll_models::phase::{State, Then};
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, AtomicUsize};
+use loom::thread::{self, JoinHandle};
+
+/// A number that only one at a time may touch, and see what the last one wrote: the model checker watches over it.
+#[derive(Debug, Default)]
+struct Plain(UnsafeCell<usize>);
+
+// SAFETY: the model checker stops at the first access that races with another.
+unsafe impl Sync for Plain {}
+
+impl Plain {
+    fn get(&self) -> usize {
+        // SAFETY: valid for the closure, and nobody writes it meanwhile: see above.
+        self.0.with(|value| unsafe { *value })
+    }
+
+    fn set(&self, value: usize) {
+        // SAFETY: valid for the closure, and nobody touches it meanwhile: see above.
+        self.0.with_mut(|place| unsafe { *place = value });
+    }
+}
+
+/// A thread as workers see it: its state, how many queues it is in, what it is woken for and what it has seen of that.
+#[derive(Default)]
+struct Sleeper {
+    state: State,
+    queued: AtomicUsize,
+    sent: AtomicUsize,
+    /// Only who runs it touches this.
+    seen: Plain,
+}
+
+impl Sleeper {
+    fn enqueue(&self) {
+        assert_eq!(self.queued.fetch_add(1, Ordering::AcqRel), 0, "in two queues");
+    }
+
+    fn wake(&self) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        if self.state.wake() == Then::Enqueue {
+            self.enqueue();
+        }
+    }
+
+    /// Whether it was in a queue; if so, gives it a turn, after which `leave` says how it leaves.
+    fn turn(&self, leave: fn(&State) -> Then) -> bool {
+        if self.queued.compare_exchange(1, 0, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            return false;
+        }
+        self.state.begin();
+        // Relaxed: that it sees what was sent before a wake is what the state is for.
+        self.seen.set(self.sent.load(Ordering::Relaxed));
+        if leave(&self.state) == Then::Enqueue {
+            self.enqueue();
+        }
+        true
+    }
+
+    /// Runs it until it is in no queue; what it has seen by then.
+    fn settle(&self) -> usize {
+        while self.turn(State::park) {}
+        assert!(self.state.is_idle());
+        self.seen.get()
+    }
+}
+
+/// Tries all interleavings, where that takes less than a few seconds.
+fn all(model: impl Fn() + Send + Sync + 'static) {
+    loom::model(model);
+}
+
+/// Tries all interleavings in which no more than three times somebody is stopped who could go on.
+fn most(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(builder.preemption_bound.unwrap_or(3));
+    builder.check(model);
+}
+
+fn spawn<T: Send + Sync + 'static>(shared: &Arc<T>, work: impl FnOnce(&T) + 'static) -> JoinHandle<()> {
+    let shared = Arc::clone(shared);
+    thread::spawn(move || work(&shared))
+}
+
+fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+fn no_wake_is_lost_and_no_thread_is_in_two_queues() {
+    most(|| {
+        let sleeper = Arc::new(Sleeper::default());
+        let worker = spawn(&sleeper, |sleeper| {
+            sleeper.turn(State::park);
+        });
+        let waker = spawn(&sleeper, Sleeper::wake);
+        sleeper.wake();
+        join([worker, waker]);
+        assert_eq!(sleeper.settle(), 2);
+    });
+}
+
+#[test]
+fn no_wake_is_lost_over_a_pre_emption() {
+    most(|| {
+        let sleeper = Arc::new(Sleeper::default());
+        sleeper.wake();
+        // Two workers: what the first one leaves, the second one may go on with at once.
+        let workers = [
+            spawn(&sleeper, |sleeper| {
+                sleeper.turn(State::preempt);
+            }),
+            spawn(&sleeper, |sleeper| {
+                sleeper.turn(State::park);
+            }),
+        ];
+        sleeper.wake();
+        join(workers);
+        assert_eq!(sleeper.settle(), 2);
+    });
+}
+
+#[test]
+fn who_ends_is_not_woken_again() {
+    all(|| {
+        let sleeper = Arc::new(Sleeper::default());
+        sleeper.wake();
+        let worker = spawn(&sleeper, |sleeper| {
+            sleeper.turn(|state| {
+                state.end();
+                Then::Nothing
+            });
+        });
+        sleeper.wake();
+        join([worker]);
+        assert!(sleeper.state.is_done());
+        assert!(!sleeper.turn(State::park));
+    });
+}
+
+/// A worker that sleeps, and its queue.
+#[derive(Default)]
+struct Bed {
+    doze: Doze,
+    work: AtomicUsize,
+    roused: AtomicUsize,
+}
+
+#[test]
+fn nobody_sleeps_over_work() {
+    all(|| {
+        let bed = Arc::new(Bed::default());
+        let bring = |bed: &Bed| {
+            bed.work.fetch_add(1, Ordering::Relaxed);
+            if bed.doze.rouse() {
+                bed.roused.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let pushers = [spawn(&bed, bring), spawn(&bed, bring)];
+        bed.doze.begin();
+        let stays_awake = bed.work.load(Ordering::Relaxed) > 0;
+        join(pushers);
+        let roused = bed.roused.load(Ordering::Relaxed);
+        assert!(stays_awake || roused > 0, "it sleeps, and there is work");
+        assert!(roused < 2, "one sleep is ended once");
+    });
+}
+
+/// A worker's timer and the tick that is ordered.
+struct Clock {
+    order: Order,
+    /// When the timer expires. The system does one thing after the other to it, and each sees what came before.
+    timer: AtomicU64,
+}
+
+impl Clock {
+    fn new() -> Arc<Clock> {
+        Arc::new(Clock { order: Order::default(), timer: AtomicU64::new(NEVER) })
+    }
+
+    fn set(&self, at_ns: u64) {
+        self.timer.swap(at_ns, Ordering::AcqRel);
+    }
+
+    fn by(&self, at_ns: u64) {
+        self.order.by(at_ns, 0, |at_ns| self.set(at_ns));
+    }
+
+    fn silence(&self) {
+        self.order.cancel(|| self.set(NEVER), || self.set(1));
+    }
+
+    /// The timer expires, if it is set; `next` is what the handler orders.
+    fn expire(&self, next: u64) {
+        if self.timer.swap(NEVER, Ordering::AcqRel) != NEVER {
+            self.order.came();
+            self.by(next);
+        }
+    }
+
+    fn armed(&self) -> u64 {
+        self.timer.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn of_all_ticks_that_are_ordered_the_earliest_comes() {
+    most(|| {
+        let clock = Clock::new();
+        let others = [spawn(&clock, |clock| clock.by(30)), spawn(&clock, |clock| clock.by(10))];
+        clock.by(20);
+        join(others);
+        assert_eq!(clock.armed(), 10);
+    });
+}
+
+#[test]
+fn a_tick_that_comes_meanwhile_leaves_what_it_orders() {
+    all(|| {
+        let clock = Clock::new();
+        clock.by(30);
+        let others = [spawn(&clock, |clock| clock.expire(20)), spawn(&clock, |clock| clock.by(10))];
+        join(others);
+        // The 10 counts if it was ordered after the tick; before, the handler has seen what it was for.
+        assert!(clock.armed() <= 20, "{}", clock.armed());
+    });
+}
+
+#[test]
+fn who_silences_a_timer_does_not_silence_a_later_order() {
+    all(|| {
+        let clock = Clock::new();
+        clock.by(30);
+        let other = spawn(&clock, |clock| clock.by(10));
+        clock.silence();
+        let ordered = clock.armed();
+        join([other]);
+        clock.by(10); // as the one that is woken would, once it is awake
+        assert!(clock.armed() <= 10, "{} and {ordered}", clock.armed());
+    });
+}
+
+#[test]
+fn one_at_a_time_has_a_lock_and_all_get_it() {
+    all(|| {
+        let lock = Arc::new(ParkingLock::new(Plain::default()));
+        let add = |lock: &ParkingLock<Plain>| {
+            let held = lock.lock();
+            held.set(held.get() + 1);
+        };
+        let other = spawn(&lock, add);
+        add(&lock);
+        join([other]);
+        assert_eq!(lock.lock().get(), 2);
+    });
+}
+
+#[test]
+fn a_lock_that_is_only_tried_is_given_back() {
+    all(|| {
+        let lock = Arc::new(ParkingLock::new(Plain::default()));
+        let tried = Arc::new(AtomicBool::new(false));
+        let other = spawn(&lock, {
+            let tried = Arc::clone(&tried);
+            move |lock| {
+                if let Some(held) = lock.try_lock() {
+                    held.set(held.get() + 1);
+                    tried.store(true, Ordering::Relaxed);
+                }
+            }
+        });
+        let held = lock.lock();
+        held.set(held.get() + 1);
+        drop(held);
+        join([other]);
+        let expected = if tried.load(Ordering::Relaxed) { 2 } else { 1 };
+        assert_eq!(lock.lock().get(), expected);
+    });
+}
