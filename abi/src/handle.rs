@@ -25,13 +25,14 @@ use crate::scope::ScopeId;
 use crate::types::ResourceType;
 
 /// The handles of one process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(C)]
 pub struct HandleTable {
     base: usize,
     len: u32,
     free: u32,
     entries: Vec<Entry>,
+    limit: u32,
 }
 
 /// Offsets that compiled code uses.
@@ -96,11 +97,19 @@ pub enum Dropped {
         /// Its representation.
         rep: u32,
     },
+    /// Nothing: it was an own handle to what is no more.
+    Gone,
     /// The scope has one borrow less.
     Borrow {
         /// Which scope.
         scope: ScopeId,
     },
+}
+
+impl Default for HandleTable {
+    fn default() -> HandleTable {
+        HandleTable { base: 0, len: 0, free: 0, entries: Vec::new(), limit: MAX_HANDLES }
+    }
 }
 
 /// Of the table, not of its address.
@@ -176,12 +185,25 @@ impl HandleTable {
     /// # Errors
     /// No such handle, or it is of another type or lent.
     pub fn take(&mut self, ty: ResourceType, index: u32) -> Result<Dropped, Trap> {
-        let entry = self.unlent(ty, index)?;
+        let entry = match self.entries.get(index as usize) {
+            Some(gone) if gone.kind() != Kind::Free && gone.ty == ResourceType::GONE.0 => {
+                self.unlent(ResourceType::GONE, index)?
+            }
+            _ => self.unlent(ty, index)?,
+        };
         self.remove(index);
         Ok(match entry.kind() {
+            Kind::Own if entry.ty == ResourceType::GONE.0 => Dropped::Gone,
             Kind::Borrow => Dropped::Borrow { scope: ScopeId(entry.link >> LINK_SHIFT) },
             Kind::Own | Kind::Free => Dropped::Own { rep: entry.rep },
         })
+    }
+
+    /// Makes every handle of a type one to nothing: what they led to is no more. They can be dropped still.
+    pub fn revoke(&mut self, ty: ResourceType) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.kind() != Kind::Free && entry.ty == ty.0) {
+            entry.ty = ResourceType::GONE.0;
+        }
     }
 
     /// How many handles there are.
@@ -194,6 +216,21 @@ impl HandleTable {
     pub fn owned(&self) -> impl Iterator<Item = (ResourceType, u32)> + '_ {
         let own = self.entries.iter().filter(|entry| entry.kind() == Kind::Own);
         own.map(|entry| (ResourceType(entry.ty), entry.rep))
+    }
+
+    /// Lets it hold so many handles, or as many as the specification lets it. Those that are there stay.
+    ///
+    /// Compiled code gives out what is on the free list, so there are never more on that than may still be given out.
+    pub fn set_limit(&mut self, limit: Option<u32>) {
+        self.limit = limit.unwrap_or(MAX_HANDLES).min(MAX_HANDLES);
+        let room = self.limit.saturating_sub(self.live()) as usize;
+        let free = (1..self.len).filter(|index| self.entries[*index as usize].kind() == Kind::Free);
+        let listed: Vec<u32> = free.take(room).collect();
+        self.free = listed.first().copied().unwrap_or(0);
+        for (place, index) in listed.iter().enumerate() {
+            let next = listed.get(place + 1).copied().unwrap_or(0);
+            self.entries[*index as usize] = Entry::free(next);
+        }
     }
 
     fn add(&mut self, entry: Entry) -> Result<u32, Trap> {
@@ -211,10 +248,10 @@ impl HandleTable {
     #[cold]
     fn grow(&mut self) -> Result<(), Trap> {
         let first = self.len.max(1);
-        if first > MAX_HANDLES {
-            return Err(Trap::HandlesExhausted { limit: MAX_HANDLES });
+        if first > self.limit {
+            return Err(Trap::HandlesExhausted { limit: self.limit });
         }
-        let len = self.len.saturating_mul(2).clamp(FIRST_ENTRIES, MAX_HANDLES + 1);
+        let len = self.len.saturating_mul(2).max(FIRST_ENTRIES).min(self.limit + 1);
         self.entries.resize(len as usize, Entry::free(0));
         for index in first..len - 1 {
             self.entries[index as usize] = Entry::free(index + 1);
@@ -234,6 +271,8 @@ impl HandleTable {
             Some(entry) if entry.kind() != Kind::Free => {
                 if entry.ty == ty.0 {
                     Ok(*entry)
+                } else if entry.ty == ResourceType::GONE.0 {
+                    Err(Trap::Gone(format!("what handle {index} led to ended with it")))
                 } else {
                     Err(Trap::WrongHandleType { index })
                 }
@@ -345,6 +384,44 @@ mod tests {
         assert_eq!(table.take(A, own).map(|_| ()), lent(1).map(|_: u32| ()));
         table.give_back(own);
         assert_eq!(table.lift_own(A, own), Ok(9));
+    }
+
+    #[test]
+    fn a_limit_counts_what_is_there() {
+        let mut table = HandleTable::default();
+        table.set_limit(Some(2));
+        let first = table.add_own(A, 1).unwrap();
+        table.add_own(A, 2).unwrap();
+        assert_eq!(table.add_own(A, 3), Err(Trap::HandlesExhausted { limit: 2 }));
+        table.take(A, first).unwrap();
+        assert_eq!(table.add_own(A, 3), Ok(first));
+        table.set_limit(Some(1));
+        assert_eq!((table.live(), table.add_own(A, 4)), (2, Err(Trap::HandlesExhausted { limit: 1 })));
+        table.set_limit(Some(3));
+        table.add_own(A, 4).unwrap();
+        assert_eq!(table.add_own(A, 5), Err(Trap::HandlesExhausted { limit: 3 }));
+        table.set_limit(None);
+        for rep in 5..100 {
+            table.add_own(A, rep).unwrap();
+        }
+        assert_eq!(table.live(), 98);
+    }
+
+    #[test]
+    fn what_is_gone_can_only_be_dropped() {
+        let mut table = HandleTable::default();
+        let (own, other) = (table.add_own(A, 9).unwrap(), table.add_own(B, 9).unwrap());
+        let borrow = table.add_borrow(A, 9, ScopeId(1)).unwrap();
+        table.revoke(A);
+        for index in [own, borrow] {
+            assert!(matches!(table.rep(A, index), Err(Trap::Gone(_))));
+            assert!(matches!(table.lift_own(A, index), Err(Trap::Gone(_))));
+            assert!(matches!(table.lend(A, index), Err(Trap::Gone(_))));
+        }
+        assert_eq!(table.rep(B, other), Ok(9));
+        assert_eq!(table.take(A, own), Ok(Dropped::Gone));
+        assert_eq!(table.take(A, borrow), Ok(Dropped::Borrow { scope: ScopeId(1) }));
+        assert_eq!(table.take(A, own), Err(Trap::UnknownHandle(own)));
     }
 
     #[test]

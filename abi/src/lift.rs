@@ -190,8 +190,14 @@ impl<'s> Lift<'s> {
             ValType::F64 => Value::F64(canonical64(f64::from_bits(bits))),
             ValType::Char => Value::Char(char::from_u32(low).ok_or(Trap::InvalidChar(low))?),
             ValType::Flags(labels) => Value::Flags(low & mask(labels.len())),
-            ValType::Own(ty) => Value::Own(Resource { ty: *ty, rep: self.side.lift_own(*ty, low)? }),
-            ValType::Borrow(ty) => Value::Borrow(Resource { ty: *ty, rep: self.side.lift_borrow(*ty, low)? }),
+            ValType::Own(ty) => {
+                let rep = self.side.lift_own(*ty, low)?;
+                Value::Own(Resource { ty: *ty, rep, generation: self.side.generation(*ty) })
+            }
+            ValType::Borrow(ty) => {
+                let rep = self.side.lift_borrow(*ty, low)?;
+                Value::Borrow(Resource { ty: *ty, rep, generation: self.side.generation(*ty) })
+            }
             _ => return Err(Trap::Unsupported("a stream, future or error-context as a value")),
         })
     }

@@ -186,10 +186,10 @@ impl<'s> Lower<'s> {
             (ValType::Char, Value::Char(value)) => u64::from(u32::from(*value)),
             (ValType::Flags(labels), Value::Flags(bits)) => u64::from(bits & mask(labels.len())),
             (ValType::Own(ty), Value::Own(own)) if own.ty == *ty => {
-                u64::from(self.side.lower_own(*ty, own.rep)?)
+                u64::from(self.side.lower_own(self.side.known(own)?, own.rep)?)
             }
             (ValType::Borrow(ty), Value::Borrow(borrow)) if borrow.ty == *ty => {
-                u64::from(self.side.lower_borrow(*ty, borrow.rep)?)
+                u64::from(self.side.lower_borrow(self.side.known(borrow)?, borrow.rep)?)
             }
             _ => return Err(mismatch(ty, value)),
         })

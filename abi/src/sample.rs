@@ -121,8 +121,10 @@ impl<'b> Sampler<'b> {
                 Value::Result(if is_ok { Ok(payload) } else { Err(payload) })
             }
             ValType::Flags(labels) => Value::Flags(self.bits() as u32 & mask(labels.len())),
-            ValType::Borrow(ty) => Value::Borrow(Resource { ty: *ty, rep: self.bits() as u32 }),
-            ValType::Own(ty) => Value::Own(Resource { ty: *ty, rep: self.bits() as u32 }),
+            ValType::Borrow(ty) => {
+                Value::Borrow(Resource { ty: *ty, rep: self.bits() as u32, generation: 0 })
+            }
+            ValType::Own(ty) => Value::Own(Resource { ty: *ty, rep: self.bits() as u32, generation: 0 }),
             ValType::Stream(_) | ValType::Future(_) | ValType::ErrorContext => Value::Tuple(Vec::new()),
         }
     }

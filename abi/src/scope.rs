@@ -156,6 +156,7 @@ impl Handles {
     pub fn drop(&mut self, process: u32, ty: ResourceType, index: u32) -> Result<Option<u32>, Trap> {
         match self.table(process)?.take(ty, index)? {
             Dropped::Own { rep } => Ok(Some(rep)),
+            Dropped::Gone => Ok(None),
             Dropped::Borrow { scope } => {
                 if let Some(scope) = self.scopes.get_mut(scope.0 as usize) {
                     scope.borrows = scope.borrows.saturating_sub(1);

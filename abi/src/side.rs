@@ -6,6 +6,7 @@ use crate::fault::Trap;
 use crate::layout::Layout;
 use crate::limits::MAX_LIST_BYTES;
 use crate::types::ResourceType;
+use crate::value::Resource;
 
 /// How a side keeps its strings (canonical option `string-encoding`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -64,6 +65,21 @@ pub trait Side {
     /// # Errors
     /// The table is full.
     fn lower_borrow(&mut self, ty: ResourceType, rep: u32) -> Result<u32, Trap>;
+
+    /// Which life of the domain that implements the type this side's handles lead to.
+    fn generation(&self, ty: ResourceType) -> u32 {
+        let _ = ty;
+        0
+    }
+
+    /// The type under which a resource is to be put into this side's table: its own, or [`ResourceType::GONE`] if it
+    /// was lost with the domain that implemented it.
+    ///
+    /// # Errors
+    /// [`Trap::Gone`]: it was lost, and this side implements it, so that it would get a representation.
+    fn known(&self, resource: &Resource) -> Result<ResourceType, Trap> {
+        Ok(resource.ty)
+    }
 }
 
 impl<'s> dyn Side + 's {

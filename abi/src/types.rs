@@ -214,6 +214,9 @@ impl FuncType {
 impl ResourceType {
     const HOST: u32 = 1 << 31;
 
+    /// The type of handles to what is no more: nobody defines it, so nothing takes them.
+    pub const GONE: ResourceType = ResourceType(u32::MAX - 1);
+
     /// The `n`th resource type that the host defines. Linking numbers the guests' own from 0.
     #[must_use]
     pub const fn host(n: u32) -> ResourceType {

@@ -64,6 +64,9 @@ pub struct Resource {
     pub ty: ResourceType,
     /// The representation that `resource.new` was given.
     pub rep: u32,
+    /// Which life of the domain that implements it: a domain that was started again knows nothing of what it made
+    /// before. 0 for the host's resources.
+    pub generation: u32,
 }
 
 impl Value {
@@ -101,6 +104,52 @@ impl Value {
             }
             (ValType::FixedList(..), _) => false,
             _ => ty.name() == self.name(),
+        }
+    }
+
+    /// How much it carries: the bytes of its strings, and of its other values as memory lays them out; labels and
+    /// discriminants are four.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let all = |values: &[Value]| values.iter().map(Value::bytes).sum();
+        match self {
+            Value::Bool(_) | Value::S8(_) | Value::U8(_) => 1,
+            Value::S16(_) | Value::U16(_) => 2,
+            Value::S64(_) | Value::U64(_) | Value::F64(_) => 8,
+            Value::String(text) => text.len() as u64,
+            Value::List(values) | Value::Record(values) | Value::Tuple(values) => all(values),
+            Value::Map(entries) => entries.iter().map(|(key, value)| key.bytes() + value.bytes()).sum(),
+            Value::Variant(_, payload) | Value::Option(payload) => {
+                4 + payload.as_deref().map_or(0, Value::bytes)
+            }
+            Value::Result(Ok(payload) | Err(payload)) => 4 + payload.as_deref().map_or(0, Value::bytes),
+            _ => 4,
+        }
+    }
+
+    /// The resources that it owns, wherever in it they are.
+    #[must_use]
+    pub fn owned(&self) -> Vec<Resource> {
+        let mut owned = Vec::new();
+        self.collect_owned(&mut owned);
+        owned
+    }
+
+    fn collect_owned(&self, owned: &mut Vec<Resource>) {
+        let mut each = |values: &[Value]| values.iter().for_each(|value| value.collect_owned(owned));
+        match self {
+            Value::Own(resource) => owned.push(*resource),
+            Value::List(values) | Value::Record(values) | Value::Tuple(values) => each(values),
+            Value::Map(entries) => {
+                for (key, value) in entries {
+                    key.collect_owned(owned);
+                    value.collect_owned(owned);
+                }
+            }
+            Value::Variant(_, Some(value))
+            | Value::Option(Some(value))
+            | Value::Result(Ok(Some(value)) | Err(Some(value))) => value.collect_owned(owned),
+            _ => {}
         }
     }
 

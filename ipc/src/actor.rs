@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 use abi::fault::{Fault, Trap};
-use kernel::component::carrier::{Crossing, Server};
+use kernel::component::carrier::{Crossing, Server, Undelivered};
 use kernel::sched::park::{self, Waiter};
 use kernel::sched::thread::{Body, Next, Thread};
 
@@ -12,22 +12,23 @@ use crate::mailbox::{Answer, Mailbox, Message, Refused};
 use crate::reply::{self, Pending};
 use crate::waits::{Station, Waits};
 
-/// Limits of a domain's calls.
+/// Limits of the calls that a domain serves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CallLimits {
-    /// How long a call to it may take, waiting included, as its caller sees it; nanoseconds.
-    pub deadline_ns: Option<u64>,
     /// How long it may work on one call before that faults; nanoseconds.
     pub wall_clock_ns: Option<u64>,
+    /// How much a message to it may carry, as [`Crossing::bytes`] counts it.
+    pub message_bytes: Option<u64>,
 }
 
-/// A domain as its callers see it.
+/// One life of a domain, as its callers see it.
 #[derive(Debug)]
 pub struct Actor {
-    pub(crate) station: Station,
-    pub(crate) name: Arc<str>,
+    station: Station,
+    name: Arc<str>,
     mailbox: Arc<Mailbox>,
     limits: CallLimits,
+    undelivered: Undelivered,
     thread: OnceLock<Thread>,
     /// Why it is to end, once that is decided.
     ending: OnceLock<Trap>,
@@ -40,15 +41,24 @@ pub struct Actor {
 struct Serving {
     actor: Arc<Actor>,
     server: Server,
+    /// Why the domain is to be started again before anything is served.
+    restart: Option<Trap>,
 }
 
 impl Actor {
-    pub(crate) fn new(station: Station, name: Arc<str>, room: usize, limits: CallLimits) -> Arc<Actor> {
+    pub(crate) fn new(
+        station: Station,
+        name: Arc<str>,
+        room: usize,
+        limits: CallLimits,
+        undelivered: Undelivered,
+    ) -> Arc<Actor> {
         Arc::new(Actor {
             station,
             name,
             mailbox: Mailbox::new(room),
             limits,
+            undelivered,
             thread: OnceLock::new(),
             ending: OnceLock::new(),
             ended: Default::default(),
@@ -56,14 +66,21 @@ impl Actor {
         })
     }
 
-    /// The body of its thread, which is to be given to [`Self::sit`].
-    pub(crate) fn body(self: &Arc<Actor>, server: Server) -> Box<dyn Body> {
-        Box::new(Serving { actor: Arc::clone(self), server })
+    /// The body of its thread, which is to be given to [`Self::sit`]. With `restart` it begins the next life of the
+    /// domain first, for that reason.
+    pub(crate) fn body(self: &Arc<Actor>, server: Server, restart: Option<Trap>) -> Box<dyn Body> {
+        Box::new(Serving { actor: Arc::clone(self), server, restart })
     }
 
     pub(crate) fn sit(&self, thread: Thread) {
         let first = self.thread.set(thread).is_ok();
         debug_assert!(first, "an actor has one thread");
+    }
+
+    /// The path of the process that the domain begins with.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Its thread.
@@ -84,25 +101,37 @@ impl Actor {
         &self.mailbox
     }
 
-    /// Calls it: blocks the OS thread that calls, or parks the guest thread. `from` is the domain that calls, if one
-    /// does.
+    /// Why it ends or has ended, once that is decided.
+    #[must_use]
+    pub fn ending(&self) -> Option<&Trap> {
+        self.ending.get()
+    }
+
+    /// Calls it: blocks the OS thread that calls, or parks the guest thread, `after_ns` at most. `from` is the domain
+    /// that calls, if one does.
     ///
     /// # Errors
-    /// Its fault; that it is gone; that a deadline has passed, or that waiting would never end.
-    pub(crate) fn call(&self, crossing: Crossing, from: Option<&Actor>, waits: &Waits) -> Answer {
+    /// Its fault; that it is gone; that the time has passed, or that waiting would never end.
+    pub(crate) fn call(
+        &self,
+        crossing: Crossing,
+        from: Option<&Actor>,
+        waits: &Waits,
+        after_ns: Option<u64>,
+    ) -> Answer {
         let _waiting = match from {
             Some(from) => Some(waits.begin(from.station, &from.name, self.station)?),
             None => None,
         };
         let began_ns = park::now_ns();
-        let deadline_ns = self.limits.deadline_ns.map(|after_ns| began_ns.saturating_add(after_ns));
+        let deadline_ns = after_ns.map(|after_ns| began_ns.saturating_add(after_ns));
         let pause = || -> Result<(), Fault> {
             match deadline_ns {
                 Some(at_ns) if park::now_ns() >= at_ns => Err(late(began_ns, at_ns)),
                 _ => Ok(park::park(deadline_ns)?),
             }
         };
-        let (mut message, pending) = Actor::start(crossing);
+        let (mut message, pending) = self.start(crossing)?;
         while let Some(refused) = self.send(message, Waiter::current)? {
             message = refused;
             pause()?;
@@ -124,7 +153,7 @@ impl Actor {
         match self.mailbox.push(message, waiter) {
             Ok(()) => {
                 self.calls.fetch_add(1, Ordering::Relaxed);
-                self.thread.get().iter().for_each(|thread| thread.wake());
+                self.wake();
                 Ok(None)
             }
             Err(Refused::Full(message)) => Ok(Some(message)),
@@ -132,10 +161,30 @@ impl Actor {
         }
     }
 
+    /// Sends something that nobody waits for.
+    pub(crate) fn post(&self, crossing: Crossing) {
+        self.mailbox.post(Message::new(crossing, None, self.undelivered.clone()));
+        self.wake();
+    }
+
+    fn wake(&self) {
+        self.thread.get().iter().for_each(|thread| thread.wake());
+    }
+
     /// A call that is yet to be sent.
-    pub(crate) fn start(crossing: Crossing) -> (Message, Pending) {
-        let (reply, pending) = reply::pair();
-        (Message { crossing, reply }, pending)
+    ///
+    /// # Errors
+    /// It carries more than a message may.
+    pub(crate) fn start(&self, crossing: Crossing) -> Result<(Message, Pending), Fault> {
+        if let Some(allowed) = self.limits.message_bytes {
+            let value = crossing.bytes();
+            if value > allowed {
+                drop(Message::new(crossing, None, self.undelivered.clone()));
+                return Err(Fault::new(Trap::Limit { limit: "bytes of a message", value, allowed }));
+            }
+        }
+        let (reply, pending) = reply::pair(Some(self.undelivered.clone()));
+        Ok((Message::new(crossing, Some(reply), self.undelivered.clone()), pending))
     }
 
     /// Ends it, whatever it is doing. Its callers, present and future, are answered.
@@ -154,9 +203,9 @@ impl Actor {
 }
 
 impl Serving {
-    /// Serves one call, for as long as it may take.
+    /// Serves one message, for as long as it may take.
     fn serve(&self, message: Message) {
-        let Message { crossing, reply } = message;
+        let (Some(crossing), reply) = message.open() else { return };
         let thread = park::current_thread();
         let alarm = self.actor.limits.wall_clock_ns.zip(thread.as_ref()).and_then(|(allowed, thread)| {
             let at_ns = park::now_ns().saturating_add(allowed);
@@ -172,7 +221,9 @@ impl Serving {
                 thread.condemn(why.clone());
             }
         }
-        reply.answer(answer);
+        if let Some(reply) = reply {
+            reply.answer(answer);
+        }
     }
 }
 
@@ -181,6 +232,15 @@ impl Body for Serving {
         loop {
             if self.actor.ending.get().is_some() {
                 return Next::End;
+            }
+            if let Some(why) = self.restart.take() {
+                if let Err(error) = self.server.restart(&why) {
+                    let _ = self
+                        .actor
+                        .ending
+                        .set(Trap::Killed(format!("it could not be started again: {error}")));
+                }
+                continue;
             }
             match self.actor.mailbox.take() {
                 Some(message) => self.serve(message),

@@ -4,12 +4,15 @@
 //! is refused with its names before it is one.
 //!
 //! - [`system`]: what an embedder holds: trees that run on a machine
+//! - [`launched`]: one of them; [`launcher`]: how it comes up
 //! - [`actor`]: a domain with a thread of its own
 //! - [`mailbox`]: where calls wait
 //! - [`reply`]: the way back
 //! - [`waits`]: who waits for whom
 
 pub mod actor;
+pub mod launched;
+mod launcher;
 pub mod mailbox;
 pub mod reply;
 pub mod system;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use abi::fault::{Fault, Trap};
 use abi::value::Value;
-use kernel::component::carrier::Crossing;
+use kernel::component::carrier::{Crossing, Undelivered};
 use kernel::sched::park::Waiter;
 
 use crate::reply::Reply;
@@ -13,13 +13,42 @@ use crate::reply::Reply;
 /// What a caller gets back.
 pub type Answer = Result<Option<Value>, Fault>;
 
-/// A call under way to its domain.
+/// Something under way to the domain that is to do it. Dropped unserved, what it carries is released.
 #[derive(Debug)]
 pub struct Message {
-    /// What to do.
-    pub crossing: Crossing,
-    /// Where the answer goes. Dropping it unanswered answers that the domain is gone.
-    pub reply: Reply,
+    crossing: Option<Crossing>,
+    /// Where the answer goes, if somebody waits for one. Dropped unanswered it says that the domain is gone.
+    reply: Option<Reply>,
+    undelivered: Undelivered,
+}
+
+impl Message {
+    /// A message whose answer goes to `reply`.
+    #[must_use]
+    pub fn new(crossing: Crossing, reply: Option<Reply>, undelivered: Undelivered) -> Message {
+        Message { crossing: Some(crossing), reply, undelivered }
+    }
+
+    /// What to do, for whoever does it, and where the answer goes.
+    #[must_use]
+    pub fn open(mut self) -> (Option<Crossing>, Option<Reply>) {
+        (self.crossing.take(), self.reply.take())
+    }
+
+    /// Answers without having served it.
+    pub fn refuse(mut self, why: &Trap) {
+        if let Some(reply) = self.reply.take() {
+            reply.answer(Err(Fault::new(Trap::Gone(why.to_string()))));
+        }
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        if let Some(crossing) = self.crossing.take() {
+            self.undelivered.release(&crossing.into_values());
+        }
+    }
 }
 
 /// The calls that wait for one domain.
@@ -79,6 +108,18 @@ impl Mailbox {
         Ok(())
     }
 
+    /// Puts a message behind those that wait, whether there is room or not: one that nobody waits for, of which there are
+    /// no more than what was called for before. Once the mailbox is closed it is dropped.
+    pub fn post(&self, message: Message) {
+        let mut state = self.state();
+        if state.closed.is_none() {
+            state.waiting.push_back(message);
+            return;
+        }
+        drop(state); // what it carries is released, perhaps into another mailbox
+        drop(message);
+    }
+
     /// Takes the message that has waited longest.
     #[must_use]
     pub fn take(&self) -> Option<Message> {
@@ -98,7 +139,7 @@ impl Mailbox {
         let (waiting, senders) = (std::mem::take(&mut state.waiting), std::mem::take(&mut state.senders));
         drop(state);
         for message in waiting {
-            message.reply.answer(Err(Fault::new(Trap::Gone(why.to_string()))));
+            message.refuse(why);
         }
         senders.iter().for_each(Waiter::wake);
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use abi::fault::{Fault, Trap};
+use kernel::component::carrier::Undelivered;
 use kernel::sched::park::Waiter;
 
 use crate::mailbox::Answer;
@@ -11,25 +12,40 @@ use crate::mailbox::Answer;
 struct Slot {
     answer: Option<Answer>,
     waiter: Option<Waiter>,
+    /// Nobody waits for the answer any more.
+    abandoned: bool,
 }
 
 /// Where an answer goes. Dropped without one, it answers that the domain is gone: no call is ever left waiting.
 #[derive(Debug)]
-pub struct Reply(Option<Arc<Mutex<Slot>>>);
+pub struct Reply {
+    slot: Option<Arc<Mutex<Slot>>>,
+    undelivered: Option<Undelivered>,
+}
 
-/// Where an answer comes from.
+/// Where an answer comes from. Whoever drops it does not want the answer: what that owns is released.
 #[derive(Debug)]
-pub struct Pending(Arc<Mutex<Slot>>);
+pub struct Pending {
+    slot: Arc<Mutex<Slot>>,
+    undelivered: Option<Undelivered>,
+}
 
-/// Both ends of one answer.
+/// Both ends of one answer. What an answer owns that nobody takes goes to `undelivered`.
 #[must_use]
-pub fn pair() -> (Reply, Pending) {
+pub fn pair(undelivered: Option<Undelivered>) -> (Reply, Pending) {
     let slot = Arc::<Mutex<Slot>>::default();
-    (Reply(Some(Arc::clone(&slot))), Pending(slot))
+    let reply = Reply { slot: Some(Arc::clone(&slot)), undelivered: undelivered.clone() };
+    (reply, Pending { slot, undelivered })
 }
 
 fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn release(undelivered: Option<&Undelivered>, answer: Option<Answer>) {
+    if let (Some(undelivered), Some(Ok(Some(value)))) = (undelivered, answer) {
+        undelivered.release(&[value]);
+    }
 }
 
 impl Reply {
@@ -38,9 +54,19 @@ impl Reply {
         self.give(answer);
     }
 
+    /// Whether nobody waits for the answer any more.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.slot.as_ref().is_none_or(|slot| lock(slot).abandoned)
+    }
+
     fn give(&mut self, answer: Answer) {
-        let Some(slot) = self.0.take() else { return };
+        let Some(slot) = self.slot.take() else { return };
         let mut slot = lock(&slot);
+        if slot.abandoned {
+            drop(slot);
+            return release(self.undelivered.as_ref(), Some(answer));
+        }
         slot.answer = Some(answer);
         let waiter = slot.waiter.take();
         drop(slot);
@@ -58,7 +84,7 @@ impl Pending {
     /// The answer, if it is there; else `waiter` is woken when it comes.
     #[must_use]
     pub fn take(&self, waiter: impl FnOnce() -> Waiter) -> Option<Answer> {
-        let mut slot = lock(&self.0);
+        let mut slot = lock(&self.slot);
         let answer = slot.answer.take();
         if answer.is_none() {
             slot.waiter = Some(waiter());
@@ -69,7 +95,17 @@ impl Pending {
     /// The answer, if it is there.
     #[must_use]
     pub fn try_take(&self) -> Option<Answer> {
-        lock(&self.0).answer.take()
+        lock(&self.slot).answer.take()
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let mut slot = lock(&self.slot);
+        slot.abandoned = true;
+        let answer = slot.answer.take();
+        drop(slot);
+        release(self.undelivered.as_ref(), answer);
     }
 }
 
@@ -79,13 +115,18 @@ mod tests {
 
     #[test]
     fn an_answer_comes_once_and_always() {
-        let (reply, pending) = pair();
+        let (reply, pending) = pair(None);
         assert!(pending.try_take().is_none());
+        assert!(!reply.is_abandoned());
         reply.answer(Ok(None));
         assert_eq!(pending.try_take(), Some(Ok(None)));
         assert!(pending.try_take().is_none());
-        let (reply, pending) = pair();
+        let (reply, pending) = pair(None);
         drop(reply);
         assert!(matches!(pending.try_take(), Some(Err(Fault { trap: Trap::Gone(_), .. }))));
+        let (reply, pending) = pair(None);
+        drop(pending);
+        assert!(reply.is_abandoned());
+        reply.answer(Ok(None));
     }
 }

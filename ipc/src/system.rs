@@ -1,58 +1,48 @@
 //! What an embedder holds: a machine, and trees that run on it.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll};
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use abi::fault::{Fault, Trap};
-use abi::value::Value;
-use kernel::component::carrier::{Carrier, Crossing};
-use kernel::component::linked::ExportedFunc;
+use kernel::component::error::LaunchError;
+use kernel::component::linked::Linked;
 use kernel::component::tree::Tree;
+use kernel::jit::engine::Engine;
 use kernel::sched::account::Share;
 use kernel::sched::machine::{Machine, MachineError, MachineOptions};
-use kernel::sched::park::Waiter;
 
-use crate::actor::{Actor, CallLimits};
-use crate::mailbox::{Answer, Message};
-use crate::reply::Pending;
-use crate::waits::{Station, Waits};
+use crate::actor::CallLimits;
+use crate::launched::Launched;
+use crate::launcher;
+use crate::waits::Waits;
 
-/// Trees that run on the workers of one machine.
+/// Trees that run on the workers of one machine. Dropping it ends them.
 #[derive(Debug)]
 pub struct System {
     machine: Machine,
     waits: Arc<Waits>,
-    stations: AtomicU64,
+    stations: Arc<AtomicU64>,
 }
 
-/// How the domains of a tree are to run.
+/// How a domain is to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placement {
-    /// How each domain shares the processors.
+    /// How it shares the processors.
     pub share: Share,
-    /// How many calls may wait for each domain.
+    /// How many calls may wait for it.
     pub mailbox: usize,
-    /// Limits of calls to each domain.
+    /// Limits of calls to it.
     pub limits: CallLimits,
 }
 
-/// A tree that runs. Dropping it ends its domains.
-pub struct Launched {
-    tree: Mutex<Tree>,
-    actors: Arc<Actors>,
-}
+/// How many calls may wait for a domain if nobody says otherwise.
+const MAILBOX: usize = 64;
 
-#[derive(Debug)]
-struct Actors {
-    all: Vec<Arc<Actor>>,
-    waits: Arc<Waits>,
+impl Default for Placement {
+    fn default() -> Placement {
+        Placement { share: Share::default(), mailbox: MAILBOX, limits: CallLimits::default() }
+    }
 }
-
-/// Carries calls between the domains of a tree.
-struct Mail(Weak<Actors>);
 
 impl System {
     /// Starts a machine for trees to run on.
@@ -66,7 +56,7 @@ impl System {
     /// A system on a machine, which may be a simulated one.
     #[must_use]
     pub fn on(machine: Machine) -> System {
-        System { machine, waits: Arc::default(), stations: AtomicU64::new(0) }
+        System { machine, waits: Arc::default(), stations: Arc::default() }
     }
 
     /// The machine.
@@ -75,129 +65,31 @@ impl System {
         &self.machine
     }
 
+    /// Brings a linked component up and lets it run, every domain on `placement`. Its start functions run on a thread
+    /// of the machine, so they are pre-empted, and end with the system. Blocks the OS thread.
+    ///
+    /// # Errors
+    /// Address space is exhausted, or a start function or initialiser trapped.
+    pub fn launch(
+        &self,
+        engine: &Engine,
+        linked: Arc<Linked>,
+        host: Box<dyn Any + Send>,
+        placement: Placement,
+    ) -> Result<Launched, LaunchError> {
+        let tree = launcher::launch(&self.machine, placement.share, engine, linked, host)?;
+        Ok(self.run(tree, placement))
+    }
+
     /// Gives each domain of a tree a thread, which serves what is called of it from now on.
     #[must_use]
     pub fn run(&self, tree: Tree, placement: Placement) -> Launched {
-        let all = (0..tree.domain_count())
-            .map(|number| {
-                let station = Station(self.stations.fetch_add(1, Ordering::Relaxed));
-                let root = tree.linked().processes().iter().find(|process| process.place.domain == number);
-                let name: Arc<str> = root.map_or("", |process| process.path.as_str()).into();
-                let actor = Actor::new(station, name, placement.mailbox, placement.limits);
-                let body = actor.body(tree.server(number));
-                actor.sit(self.machine.spawn(self.machine.account(placement.share), body));
-                actor
-            })
-            .collect();
-        let actors = Arc::new(Actors { all, waits: Arc::clone(&self.waits) });
-        tree.carry_with(Arc::new(Mail(Arc::downgrade(&actors))));
-        Launched { tree: Mutex::new(tree), actors }
-    }
-}
-
-impl Carrier for Mail {
-    fn carry(&self, from: u32, crossing: Crossing) -> Answer {
-        let actors = self.0.upgrade().ok_or_else(|| Trap::Gone("its tree has ended".to_owned()))?;
-        let from = actors.all.get(from as usize);
-        actors.actor(crossing.domain())?.call(crossing, from.map(|actor| &**actor), &actors.waits)
-    }
-}
-
-impl Actors {
-    fn actor(&self, number: u32) -> Result<&Arc<Actor>, Trap> {
-        self.all.get(number as usize).ok_or_else(|| Trap::Gone("the tree has no such domain".to_owned()))
-    }
-}
-
-impl Launched {
-    /// The tree: its exports, its processes.
-    pub fn tree(&self) -> MutexGuard<'_, Tree> {
-        self.tree.lock().unwrap_or_else(PoisonError::into_inner)
+        self.run_with(tree, |_, _| placement)
     }
 
-    /// Calls an exported function and blocks until it has returned.
-    ///
-    /// # Errors
-    /// The fault, or that its domain is gone.
-    pub fn call(&self, func: &Arc<ExportedFunc>, args: Vec<Value>) -> Answer {
-        let crossing = Crossing::call(Arc::clone(func), args);
-        self.actors.actor(crossing.domain())?.call(crossing, None, &self.actors.waits)
-    }
-
-    /// The same as a future, which any executor may run. Nothing is sent before it is polled.
-    ///
-    /// # Errors
-    /// The tree has no such domain.
-    pub fn start_call(&self, func: &Arc<ExportedFunc>, args: Vec<Value>) -> Result<Call, Fault> {
-        let crossing = Crossing::call(Arc::clone(func), args);
-        let actor = Arc::clone(self.actors.actor(crossing.domain())?);
-        let (message, pending) = Actor::start(crossing);
-        Ok(Call { actor, message: Some(message), pending })
-    }
-
-    /// Ends a domain at once, whatever it is doing. Who waits for it is answered that it is gone.
-    ///
-    /// # Errors
-    /// The tree has no such domain.
-    pub fn kill(&self, domain: u32, by: &str) -> Result<(), Fault> {
-        self.actors.actor(domain)?.kill(Trap::Killed(by.to_owned()));
-        Ok(())
-    }
-
-    /// Blocks until a domain has ended and its memory is given back.
-    ///
-    /// # Errors
-    /// The tree has no such domain.
-    pub fn wait(&self, domain: u32) -> Result<(), Fault> {
-        self.actors.actor(domain)?.wait();
-        Ok(())
-    }
-
-    /// A domain: its thread and its mailbox.
+    /// The same with a placement for each domain, by its number and the path of the process that it begins with.
     #[must_use]
-    pub fn domain(&self, domain: u32) -> Option<&Actor> {
-        self.actors.all.get(domain as usize).map(|actor| &**actor)
-    }
-}
-
-impl Drop for Launched {
-    fn drop(&mut self) {
-        for actor in &self.actors.all {
-            actor.kill(Trap::Killed("its tree has ended".to_owned()));
-        }
-    }
-}
-
-impl std::fmt::Debug for Launched {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Launched").field("actors", &self.actors).finish_non_exhaustive()
-    }
-}
-
-/// A call under way.
-#[derive(Debug)]
-pub struct Call {
-    actor: Arc<Actor>,
-    /// What has not been sent yet.
-    message: Option<Message>,
-    pending: Pending,
-}
-
-impl Future for Call {
-    type Output = Answer;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
-        let waiter = || Waiter::Task(context.waker().clone());
-        if let Some(message) = self.message.take() {
-            match self.actor.send(message, waiter) {
-                Ok(None) => (),
-                Ok(Some(message)) => {
-                    self.message = Some(message);
-                    return Poll::Pending;
-                }
-                Err(fault) => return Poll::Ready(Err(fault)),
-            }
-        }
-        self.pending.take(waiter).map_or(Poll::Pending, Poll::Ready)
+    pub fn run_with(&self, tree: Tree, placement: impl Fn(u32, &str) -> Placement) -> Launched {
+        Launched::new(&self.machine, &self.waits, &self.stations, tree, &placement)
     }
 }

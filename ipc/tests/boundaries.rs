@@ -12,10 +12,12 @@ use std::time::Duration;
 use abi::fault::Trap;
 use abi::value::Value;
 use atoll_ipc::actor::CallLimits;
-use atoll_ipc::system::{Launched, Placement, System};
+use atoll_ipc::launched::Launched;
+use atoll_ipc::system::{Placement, System};
 use kernel::component::executable::Executable;
 use kernel::component::link::{Isolate, LinkOptions};
-use kernel::component::linked::{Export, ExportedFunc, OnFault};
+use kernel::component::linked::{Export, ExportedFunc};
+use kernel::component::port::{EdgePolicy, OnFault};
 use kernel::component::tree::Tree;
 use kernel::host::Imports;
 use kernel::jit::engine::Engine;
@@ -63,9 +65,13 @@ const SHOP: &str = r#"
 "#;
 
 fn shop(on_fault: OnFault) -> Tree {
+    shop_with(EdgePolicy { on_fault, deadline_ns: None })
+}
+
+fn shop_with(edge: EdgePolicy) -> Tree {
     let engine = Engine::new().unwrap();
     let executable = Executable::parse(&engine, &wat::parse_str(SHOP).unwrap()).unwrap();
-    let options = LinkOptions { isolate: Isolate::All, on_fault, ..LinkOptions::new("shop") };
+    let options = LinkOptions { isolate: Isolate::All, edge, ..LinkOptions::new("shop") };
     let linked = executable.link(&Imports::default(), &options).unwrap();
     executable.launch(&Arc::new(linked), Box::new(())).unwrap()
 }
@@ -137,10 +143,10 @@ fn a_call_ends_at_its_deadline_and_its_callee_at_its_limit() {
         Trap::Limit { limit, .. } => *limit,
         other => panic!("{other}"),
     };
-    let deadline = CallLimits { deadline_ns: Some(20_000_000), wall_clock_ns: None };
-    let launched = system.run(shop(OnFault::Trap), placement(deadline));
+    let deadline = EdgePolicy { on_fault: OnFault::Trap, deadline_ns: Some(20_000_000) };
+    let launched = system.run(shop_with(deadline), placement(CallLimits::default()));
     assert_eq!(limit(&ask(&launched, 7).unwrap_err()), "deadline of a call in ns");
-    let wall_clock = CallLimits { deadline_ns: None, wall_clock_ns: Some(20_000_000) };
+    let wall_clock = CallLimits { wall_clock_ns: Some(20_000_000), message_bytes: None };
     let launched = system.run(shop(OnFault::Trap), placement(wall_clock));
     assert_eq!(limit(&ask(&launched, 7).unwrap_err()), "wall-clock time of a call in ns");
 }

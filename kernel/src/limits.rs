@@ -26,6 +26,8 @@ pub const POOLED_STACKS: usize = 64;
 pub const SIGNAL_STACK_BYTES: usize = 64 << 10;
 /// Frames of a backtrace that a fault keeps, from the innermost outwards.
 pub const FAULT_FRAMES: usize = 64;
+/// The same of a fault that went through several domains, each of which adds its own.
+pub const FAULT_FRAMES_OVER_BOUNDARIES: usize = 256;
 /// Elements of one table.
 pub const TABLE_ELEMENTS: u64 = 10_000_000;
 /// Core exceptions alive in one domain.

@@ -3,19 +3,37 @@
 use crate::domain::Domain;
 use crate::instance::Instance;
 
-/// Limits of a process. Growing beyond one fails as the specification has it: with -1, and the process goes on.
+/// Limits of a process. Growing memories and tables beyond theirs fails as the specification has it: with -1, and the
+/// process goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
     /// Bytes of all its linear memories together.
     pub memory_bytes: Option<u64>,
     /// Elements of all its tables together.
     pub table_elements: Option<u64>,
+    /// Handles in its table. One more is a fault, as a full table is.
+    pub handles: Option<u32>,
+    /// Bytes of stack that a call into it may use, with everything it calls in its domain. More is a fault.
+    pub stack_bytes: Option<u64>,
 }
 
 impl Domain {
     /// Limits a process from now on; what it has already stays.
     pub fn set_quota(&mut self, process: u32, quota: Quota) {
         self.quotas.insert(process, quota);
+        self.with_hooks(|hooks, domain| hooks.limit_handles(domain, process, quota.handles));
+    }
+
+    /// How much stack a call into a process may use.
+    pub(crate) fn stack_quota(&self, process: Option<u32>) -> Option<u64> {
+        if self.quotas.is_empty() { None } else { self.quotas.get(&process?)?.stack_bytes }
+    }
+
+    /// A process's memory has grown.
+    pub(crate) fn grew(&mut self, process: Option<u32>) {
+        if let Some(process) = process {
+            self.with_hooks(|hooks, domain| hooks.grew(domain, process));
+        }
     }
 
     /// Whether a process may have `more` bytes of memory.

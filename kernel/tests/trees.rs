@@ -10,7 +10,8 @@ use abi::value::Value;
 use atoll_kernel::component::error::LinkError;
 use atoll_kernel::component::executable::Executable;
 use atoll_kernel::component::link::{Isolate, LinkOptions};
-use atoll_kernel::component::linked::{Export, ExportedFunc, OnFault, Provider};
+use atoll_kernel::component::linked::{Export, ExportedFunc, Provider};
+use atoll_kernel::component::port::{EdgePolicy, OnFault};
 use atoll_kernel::component::tree::Tree;
 use atoll_kernel::host::Imports;
 use atoll_kernel::jit::engine::Engine;
@@ -33,7 +34,7 @@ fn launch(wat: &str) -> Tree {
 
 fn launch_isolated(wat: &str, names: &[&str], on_fault: OnFault) -> Tree {
     let isolate = Isolate::Named(names.iter().map(|name| (*name).to_owned()).collect());
-    launch_with(wat, &LinkOptions { isolate, on_fault, ..options() })
+    launch_with(wat, &LinkOptions { isolate, edge: EdgePolicy { on_fault, deadline_ns: None }, ..options() })
 }
 
 fn func(tree: &Tree, path: &[&str]) -> ExportedFunc {
@@ -447,7 +448,8 @@ const GROWERS: &str = r#"
 fn a_process_stops_at_its_own_quota() {
     let mut tree = launch(GROWERS);
     let a = tree.linked().processes().iter().position(|process| process.name == "a").unwrap();
-    tree.set_quota(a, Quota { memory_bytes: Some(3 << 16), table_elements: Some(25) }).unwrap();
+    tree.set_quota(a, Quota { memory_bytes: Some(3 << 16), table_elements: Some(25), ..Quota::default() })
+        .unwrap();
     let mut grow = |path: [&str; 2]| call(&mut tree, &path, &[]).unwrap().unwrap();
     let pages: Vec<Value> = (0..4).map(|_| grow(["a", "page"])).collect();
     assert_eq!(pages, [1, 2, -1, -1].map(Value::S32));

@@ -206,7 +206,7 @@ fn calls_are_read_by_their_type() {
 #[test]
 fn handles_are_written_but_not_read() {
     let ty = ValType::List(ValType::Own(ResourceType(3)).into());
-    let own = abi::value::Value::Own(abi::value::Resource { ty: ResourceType(3), rep: 9 });
+    let own = abi::value::Value::Own(abi::value::Resource { ty: ResourceType(3), rep: 9, generation: 0 });
     assert_eq!(wave::print(&ty, &abi::value::Value::List(vec![own])), "[own(9)]");
     let error = wave::parse(&ty, "[own(9)]").unwrap_err().to_string();
     assert!(error.contains("a handle cannot be written as text"), "{error}");

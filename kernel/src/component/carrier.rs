@@ -2,15 +2,18 @@
 //!
 //! Without a carrier a call over a boundary runs on the caller's thread, on a stack of its own.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use abi::fault::{Fault, Trap};
 use abi::value::{Resource, Value};
 
 use super::call;
+use super::error::LaunchError;
 use super::hooks::destroy;
 use super::linked::ExportedFunc;
-use super::running::Peers;
+use super::peers::Peers;
+use super::port::EdgePolicy;
+use super::running::Running;
 
 /// Something that one domain of a tree is to do for another, or for the host.
 #[derive(Clone, Debug)]
@@ -27,17 +30,44 @@ enum Work {
 
 /// Brings work to the domain that is to do it.
 pub trait Carrier: Send + Sync {
-    /// Has `carrier` served on behalf of domain `from`, and waits for the answer.
+    /// Has `crossing` served on behalf of domain `from`, and waits for the answer.
     ///
     /// # Errors
     /// The fault of whoever served it, or why nobody did.
-    fn carry(&self, from: u32, crossing: Crossing) -> Result<Option<Value>, Fault>;
+    fn carry(&self, from: u32, crossing: Crossing, policy: &EdgePolicy) -> Result<Option<Value>, Fault>;
+
+    /// Has `crossing` served some time after what was carried before it, and waits for nothing.
+    fn post(&self, crossing: Crossing);
 }
 
-/// One domain of a tree, for the thread that serves it.
+/// Where the values go that nobody is going to get.
+#[derive(Clone)]
+pub struct Undelivered(Weak<Peers>);
+
+impl Undelivered {
+    pub(super) fn new(peers: &Arc<Peers>) -> Undelivered {
+        Undelivered(Arc::downgrade(peers))
+    }
+
+    /// Destroys what the values own.
+    pub fn release(&self, values: &[Value]) {
+        if let Some(peers) = self.0.upgrade() {
+            peers.release_all(values);
+        }
+    }
+}
+
+impl std::fmt::Debug for Undelivered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Undelivered").finish()
+    }
+}
+
+/// One life of a domain, for the thread that serves it.
 pub struct Server {
     peers: Arc<Peers>,
     domain: u32,
+    generation: u32,
 }
 
 impl Crossing {
@@ -56,28 +86,78 @@ impl Crossing {
     pub fn domain(&self) -> u32 {
         self.domain
     }
+
+    /// Whether it may be served twice: nothing in it is used up.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        match &self.work {
+            Work::Call { func, args } => {
+                !func.ty.has_borrow() && args.iter().all(|arg| arg.owned().is_empty())
+            }
+            Work::Drop(_) => false,
+        }
+    }
+
+    /// How much it carries: the bytes of its values, as [`Value::bytes`] counts them.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match &self.work {
+            Work::Call { args, .. } => args.iter().map(Value::bytes).sum(),
+            Work::Drop(_) => 0,
+        }
+    }
+
+    /// The values in it, if it is not going to be served.
+    #[must_use]
+    pub fn into_values(self) -> Vec<Value> {
+        match self.work {
+            Work::Call { args, .. } => args,
+            // Whoever was to be told is no more.
+            Work::Drop(_) => Vec::new(),
+        }
+    }
 }
 
 impl Server {
     pub(super) fn new(peers: Arc<Peers>, domain: u32) -> Server {
-        Server { peers, domain }
+        let generation = peers.generation(domain);
+        Server { peers, domain, generation }
+    }
+
+    /// Begins the next life of the domain; from now on this serves that.
+    ///
+    /// # Errors
+    /// Address space is exhausted, or a start function trapped: then the domain is gone.
+    pub fn restart(&mut self, why: &Trap) -> Result<(), LaunchError> {
+        let restarted = Peers::restart(&self.peers, self.domain, why);
+        self.generation = self.peers.generation(self.domain);
+        restarted.map(|_| ())
     }
 
     /// Serves a crossing, on the calling thread.
     ///
     /// # Errors
-    /// The fault; [`Trap::Gone`] once the domain has ended.
+    /// The fault; [`Trap::Gone`] once this life of the domain has ended.
     pub fn serve(&self, crossing: &Crossing) -> Result<Option<Value>, Fault> {
-        let mut domain = self.peers.domain(self.domain)?;
+        let mut domain = self.peers.life(self.domain, self.generation)?;
+        Running::of_mut(&mut domain).refresh(&self.peers);
         match &crossing.work {
             Work::Call { func, args } => call::call(&mut domain, func, args),
+            Work::Drop(resource) if resource.generation != self.generation => Ok(None),
             Work::Drop(resource) => destroy(&mut domain, None, resource.ty, resource.rep).map(|()| None),
         }
     }
 
-    /// Ends the domain: its memories are unmapped, its handles are no more, and calls to it are refused with the reason.
+    /// Ends this life of the domain: its memories are unmapped, what it held of others is given back, and calls to it
+    /// are refused with the reason.
     pub fn end(&self, why: &Trap) {
-        self.peers.end(self.domain, why);
+        self.peers.end(self.domain, self.generation, why);
+    }
+
+    /// Which of the domain's lives this serves.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.generation
     }
 }
 

@@ -14,6 +14,7 @@ use super::error::LinkError;
 use super::link::{Linker, counted};
 use super::linked::{CoreDef, ExportedFunc, HostImport, Step, Target};
 use super::parse::{EntityIndex, Options, ResourceBuiltin, TaskBuiltin};
+use super::port::Port;
 use super::resolve::Resolver;
 use super::spaces::{at, dangling};
 use crate::jit::fuse::spec::{AdapterSpec, Refusal};
@@ -92,7 +93,10 @@ impl Linker<'_> {
             [frame.process, lifted.process].iter().any(|process| self.with_context.contains(process));
         let task = options.asynchronous || lifted.asynchronous || context;
         let target = match from.place.domain == lifted.domain {
-            false => Target::Port(exported(lifted), self.options.on_fault),
+            false => {
+                let policy = self.options.policy((&from.name, &from.path), (&to.name, &to.path));
+                Target::Port(Port { func: Arc::new(exported(lifted)), policy })
+            }
             true if task => Target::Task(exported(lifted)),
             true => {
                 let plan = Plan::new(lifted.ty.clone(), caller, lifted.endpoint.clone(), lifted.core);

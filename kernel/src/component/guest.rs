@@ -4,6 +4,7 @@ use abi::fault::{Fault, Trap};
 use abi::plan::Endpoint;
 use abi::side::{Encoding, Side};
 use abi::types::ResourceType;
+use abi::value::Resource;
 
 use super::running::Running;
 use crate::domain::Domain;
@@ -113,5 +114,13 @@ impl Side for Guest<'_> {
 
     fn lower_borrow(&mut self, ty: ResourceType, rep: u32) -> Result<u32, Trap> {
         Running::of_mut(self.domain).lower_borrow(self.endpoint.process, ty, rep)
+    }
+
+    fn generation(&self, ty: ResourceType) -> u32 {
+        Running::of(self.domain).life_of(ty)
+    }
+
+    fn known(&self, resource: &Resource) -> Result<ResourceType, Trap> {
+        Running::of(self.domain).known(self.endpoint.process, resource)
     }
 }

@@ -7,15 +7,15 @@ use abi::fault::{Fault, Trap};
 use abi::handle::HandleTable;
 use abi::id::ProcessId;
 use abi::side::{Encoding, Side};
-use abi::state::ProcessState;
 use abi::types::{FuncType, ResourceType};
-use abi::value::{Resource, Value};
+use abi::value::Resource;
 
-use super::call;
 use super::carrier::Crossing;
 use super::guest::{Guest, call_slot};
 use super::linked::{HostImport, Target};
+use super::port;
 use super::running::Running;
+use super::standing::ProcessMeter;
 use super::task;
 use crate::domain::Domain;
 use crate::domain::upcalls::ComponentHooks;
@@ -43,17 +43,18 @@ unsafe impl ComponentHooks for Hooks {
         if import.lends {
             Running::of_mut(domain).handles.enter()?;
         }
+        if let Some(meter) = Running::of(domain).standing.meter(import.caller.process)
+            && matches!(import.target, Target::Host(_) | Target::Port(_))
+        {
+            ProcessMeter::count(&meter.host_calls, 1);
+        }
         let result = match &import.target {
             Target::Host(func) => {
                 let host = Arc::clone(&Running::of(domain).host);
                 let guest = Guest::new(domain, &import.caller);
                 func.call(&mut Call { guest, import, core, host: &host, state: None })
             }
-            Target::Port(func, on_fault) => {
-                let peers = Running::of(domain).peers.upgrade().ok_or(Trap::CannotEnter)?;
-                let serve = |args: Vec<Value>| peers.call(number, func, args);
-                call::through_port(&mut Guest::new(domain, &import.caller), import, core, serve, *on_fault)
-            }
+            Target::Port(port) => port::call(domain, import, port, core),
             Target::Task(func) => task::call(domain, import, func, core),
             Target::Return => task::task_return(domain, import, core),
             Target::Backpressure(delta) => task::backpressure(domain, import.caller.process, *delta),
@@ -84,6 +85,9 @@ unsafe impl ComponentHooks for Hooks {
 
     fn resource_drop(&self, domain: &mut Domain, process: u32, ty: u32, handle: u32) -> Result<(), Trap> {
         let ty = ResourceType(ty);
+        if let Some(peers) = Running::of(domain).peers.upgrade() {
+            Running::of_mut(domain).refresh(&peers);
+        }
         match Running::of_mut(domain).handles.drop(process, ty, handle)? {
             Some(rep) => destroy(domain, Some(process), ty, rep).map_err(|fault| fault.trap),
             None => Ok(()),
@@ -139,24 +143,29 @@ unsafe impl ComponentHooks for Hooks {
     fn process(&self, domain: &Domain, process: u32) -> Option<(ProcessId, String)> {
         let running = Running::of(domain);
         let index = running.in_tree(process)?;
-        Some((*running.ids.get(index)?, running.linked.processes.get(index)?.path.clone()))
+        let id = running.peers.upgrade()?.process_id(index)?;
+        Some((id, running.linked.processes.get(index)?.path.clone()))
     }
 
     fn faulted(&self, domain: &mut Domain, processes: &[u32], fault: &mut Fault) {
         let running = Running::of_mut(domain);
         // A fault that came over a boundary happened in the domain behind it.
         fault.domain = fault.domain.or(Some(running.id()));
-        for process in processes {
-            if let Some(state) = running.states.get_mut(*process as usize) {
-                *state = match fault.trap {
-                    Trap::Exit(_) => ProcessState::Exited,
-                    _ => ProcessState::Faulted,
-                };
-            }
+        let exited = matches!(fault.trap, Trap::Exit(_));
+        running.standing.ended_processes(processes, exited);
+        if !exited {
+            running.standing.keep(fault.clone(), processes);
         }
-        if !matches!(fault.trap, Trap::Exit(_)) {
-            running.faults.push(fault.clone());
+    }
+
+    fn limit_handles(&self, domain: &mut Domain, process: u32, limit: Option<u32>) {
+        if let Some(table) = Running::of_mut(domain).handles.tables.get_mut(process as usize) {
+            table.set_limit(limit);
         }
+    }
+
+    fn grew(&self, domain: &mut Domain, process: u32) {
+        Running::of(domain).standing.note_memory(process);
     }
 }
 
@@ -185,8 +194,10 @@ pub(super) fn destroy(
     if place.domain != number {
         let peers = Running::of(domain).peers.upgrade().ok_or(Trap::CannotEnter)?;
         if let Some(carrier) = peers.carrier() {
-            let crossing = Crossing::drop_resource(place.domain, Resource { ty, rep });
-            return carrier.carry(number, crossing).map(|_| ());
+            // Nobody waits for a destructor in another domain: what it does wrong is its own.
+            let resource = Resource { ty, rep, generation: Running::of(domain).life_of(ty) };
+            carrier.post(Crossing::drop_resource(place.domain, resource));
+            return Ok(());
         }
         return destroy(&mut *peers.idle(place.domain)?, None, ty, rep);
     }
@@ -218,7 +229,8 @@ impl HostCall for Call<'_> {
     fn process(&self) -> ProcessId {
         let running = Running::of(self.guest.domain);
         let index = running.in_tree(self.import.caller.process).expect("linking placed the caller");
-        running.ids[index]
+        let id = running.peers.upgrade().and_then(|peers| peers.process_id(index));
+        id.expect("the tree stands while its processes call")
     }
 
     fn state(&mut self) -> &mut (dyn Any + Send) {
@@ -262,5 +274,13 @@ impl Side for Call<'_> {
 
     fn lower_borrow(&mut self, ty: ResourceType, rep: u32) -> Result<u32, Trap> {
         self.guest.lower_borrow(ty, rep)
+    }
+
+    fn generation(&self, ty: ResourceType) -> u32 {
+        self.guest.generation(ty)
+    }
+
+    fn known(&self, resource: &Resource) -> Result<ResourceType, Trap> {
+        self.guest.known(resource)
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use abi::plan::{Endpoint, Passing};
 use abi::types::{FuncType, ResourceType};
 
+use super::port::Port;
 use crate::host::{HostFunc, HostResource};
 use crate::jit::fuse::Adapters;
 use crate::jit::library::Library;
@@ -135,7 +136,7 @@ pub enum Target {
     /// The host.
     Host(Arc<dyn HostFunc>),
     /// A process of another domain of the tree: a port.
-    Port(ExportedFunc, OnFault),
+    Port(Port),
     /// A process of the same domain, in a call that makes a task: one side of it is `async`, or the callee has a
     /// context.
     Task(ExportedFunc),
@@ -147,16 +148,6 @@ pub enum Target {
     ContextSet(usize),
     /// `backpressure.inc` and `.dec`, by what they add
     Backpressure(i32),
-}
-
-/// What a caller gets when the domain that it called faults.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnFault {
-    /// The call traps in turn.
-    #[default]
-    Trap,
-    /// An `err`, where the function's result can hold one; else as `Trap`.
-    Error,
 }
 
 /// A function that can be called from outside its domain.

@@ -7,8 +7,10 @@
 //! - [`link`]: definitions → a linear program ([`linked`]), as [`options`] say; [`edge`]: lifting and lowering;
 //!   [`draft`]: a domain meanwhile; [`def`], [`spaces`]: what an index means meanwhile
 //! - [`offer`], [`offered_module`]: what the host gives; [`name`]: by which name; [`resolve`]: types
-//! - [`tree`]: launches that and calls into it ([`call`], [`task`]); [`running`]: what its built-ins ([`hooks`]) work on; [`guest`]: a
+//! - [`tree`]: launches that and calls into it ([`call`], [`task`]); [`peers`]: its domains; [`running`]: what the
+//!   built-ins ([`hooks`]) of one work on; [`standing`]: what others see of it; [`guest`]: a
 //!   process as one side of a call
+//! - [`port`]: imports that lead into another domain
 //! - [`carrier`]: calls between domains that have threads of their own
 //! - [`error`]: why not
 
@@ -20,6 +22,7 @@ pub mod linked;
 pub mod name;
 pub mod options;
 pub mod packed;
+pub mod port;
 pub mod tree;
 pub mod validate;
 
@@ -32,7 +35,9 @@ mod hooks;
 mod offer;
 mod offered_module;
 mod parse;
+mod peers;
 mod resolve;
 mod running;
 mod spaces;
+mod standing;
 mod task;

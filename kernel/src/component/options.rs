@@ -1,6 +1,6 @@
 //! How to link.
 
-use super::linked::OnFault;
+use super::port::EdgePolicy;
 
 /// How to link.
 #[derive(Clone, Debug)]
@@ -11,8 +11,21 @@ pub struct LinkOptions {
     pub missing_is_fault: bool,
     /// Which processes begin a domain of their own.
     pub isolate: Isolate,
-    /// What callers get when a domain that they called faults.
-    pub on_fault: OnFault,
+    /// What holds for calls over a boundary.
+    pub edge: EdgePolicy,
+    /// Edges for which something else holds. The first rule that fits counts.
+    pub edges: Vec<EdgeRule>,
+}
+
+/// What holds for some edges over boundaries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeRule {
+    /// Name or path of the process that calls; `None` for any.
+    pub caller: Option<String>,
+    /// Name or path of the process that is called, or of one that it is below.
+    pub callee: String,
+    /// What holds.
+    pub policy: EdgePolicy,
 }
 
 impl LinkOptions {
@@ -23,8 +36,22 @@ impl LinkOptions {
             name: name.into(),
             missing_is_fault: false,
             isolate: Isolate::default(),
-            on_fault: OnFault::default(),
+            edge: EdgePolicy::default(),
+            edges: Vec::new(),
         }
+    }
+}
+
+impl LinkOptions {
+    /// What holds for an edge over a boundary, between processes given as name and path.
+    pub(super) fn policy(&self, caller: (&str, &str), callee: (&str, &str)) -> EdgePolicy {
+        let names = |wanted: &str, (name, path): (&str, &str)| wanted == name || wanted == path;
+        let rule = self.edges.iter().find(|rule| {
+            let below = callee.1.strip_prefix(rule.callee.as_str()).is_some_and(|rest| rest.starts_with('/'));
+            (names(&rule.callee, callee) || below)
+                && rule.caller.as_deref().is_none_or(|wanted| names(wanted, caller))
+        });
+        rule.map_or(self.edge, |rule| rule.policy)
     }
 }
 

@@ -1,57 +1,25 @@
-//! The state of a tree while it runs: what the hooks of its domains work on.
-//!
-//! ```text
-//! Tree ── Peers ─┬─ domain 0 ── Running ──┐
-//!                ├─ domain 1 ── Running ──┤   each knows the others by a weak reference,
-//!                └─ …                     │   and shares the host's state
-//!                ▲────────────────────────┘
-//! ```
+//! The state of a domain of a tree while it runs: what its hooks work on.
 
 use std::any::Any;
-use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
-use abi::fault::{Fault, Trap};
-use abi::id::{DomainId, ProcessId};
+use abi::fault::Trap;
+use abi::id::DomainId;
 use abi::scope::Handles;
-use abi::state::ProcessState;
 use abi::types::ResourceType;
-use abi::value::Value;
+use abi::value::Resource;
 
-use super::call;
-use super::carrier::{Carrier, Crossing};
-use super::linked::{ExportedFunc, Linked, LinkedDomain, Place};
+use super::linked::{Linked, LinkedDomain, Place};
+use super::peers::Peers;
+use super::standing::Standing;
 use super::task::Task;
 use crate::domain::Domain;
 use crate::domain::externs::{Func, MemoryRef};
-use crate::sched::lock::{Held, ParkingLock};
+use crate::sched::lock::ParkingLock;
 
 /// The state that the launcher gave, shared by the domains of a tree.
 pub(super) type HostState = Arc<ParkingLock<Box<dyn Any + Send>>>;
-
-/// The domains of a tree. One that is executing is locked by whoever executes it; one that was ended is gone.
-pub(super) struct Peers {
-    domains: Vec<ParkingLock<Option<Domain>>>,
-    carrier: OnceLock<Arc<dyn Carrier>>,
-    /// Why each ended domain has ended, and the faults that it left.
-    ended: Mutex<Vec<(u32, Trap, Vec<Fault>)>>,
-}
-
-/// A domain that nobody else executes now.
-pub(super) struct Entered<'p>(Held<'p, Option<Domain>>);
-
-impl Deref for Entered<'_> {
-    type Target = Domain;
-    fn deref(&self) -> &Domain {
-        self.0.as_ref().expect("only what is there is entered")
-    }
-}
-
-impl DerefMut for Entered<'_> {
-    fn deref_mut(&mut self) -> &mut Domain {
-        self.0.as_mut().expect("only what is there is entered")
-    }
-}
 
 /// Everything about a domain of a tree that the domain does not know itself.
 pub(super) struct Running {
@@ -59,7 +27,9 @@ pub(super) struct Running {
     pub linked: Arc<Linked>,
     /// Which domain of the tree this is.
     pub number: u32,
-    /// The other ones.
+    /// Which of its lives.
+    pub generation: u32,
+    /// All domains of the tree.
     pub peers: Weak<Peers>,
     /// The processes' handles, and the scopes of calls under way.
     pub handles: Handles,
@@ -69,128 +39,40 @@ pub(super) struct Running {
     pub funcs: Vec<Option<Func>>,
     /// Memory slots, once filled.
     pub memories: Vec<Option<MemoryRef>>,
-    /// The ids of all processes of the tree.
-    pub ids: Arc<[ProcessId]>,
-    /// The states of this domain's processes.
-    pub states: Vec<ProcessState>,
-    /// What ended some of them.
-    pub faults: Vec<Fault>,
+    /// What others may see.
+    pub standing: Arc<Standing>,
     /// The asynchronous tasks under way, innermost last.
     pub tasks: Vec<Task>,
     /// Each process's `context` slots.
     pub contexts: Vec<[u64; 2]>,
     /// Each process's backpressure counter.
     pub backpressure: Vec<u16>,
-}
-
-impl Peers {
-    /// The domains of a tree, in order.
-    pub fn new(domains: Vec<Domain>) -> Peers {
-        let domains = domains.into_iter().map(|domain| ParkingLock::new(Some(domain))).collect();
-        Peers { domains, carrier: OnceLock::new(), ended: Mutex::default() }
-    }
-
-    /// Lets calls between the domains be carried. The first carrier stays.
-    pub fn carry_with(&self, carrier: Arc<dyn Carrier>) {
-        let _ = self.carrier.set(carrier);
-    }
-
-    /// Whoever carries calls between the domains, if they are not made on the caller's thread.
-    pub fn carrier(&self) -> Option<&Arc<dyn Carrier>> {
-        self.carrier.get()
-    }
-
-    /// A domain, when nobody executes it any more.
-    ///
-    /// # Errors
-    /// [`Trap::Gone`]
-    pub fn domain(&self, number: u32) -> Result<Entered<'_>, Trap> {
-        let held = self.domains[number as usize].lock();
-        if held.is_some() { Ok(Entered(held)) } else { Err(self.gone(number)) }
-    }
-
-    /// A domain if nobody executes it. Calls go from importer to exporter and never back, so one that is busy is on
-    /// this call chain already.
-    ///
-    /// # Errors
-    /// [`Trap::CannotEnter`], [`Trap::Gone`]
-    pub fn idle(&self, number: u32) -> Result<Entered<'_>, Trap> {
-        match self.domains[number as usize].try_lock() {
-            Some(held) if held.is_some() => Ok(Entered(held)),
-            Some(_) => Err(self.gone(number)),
-            None => Err(Trap::CannotEnter),
-        }
-    }
-
-    /// Calls a function of another domain for domain `from`.
-    ///
-    /// # Errors
-    /// The fault of whoever served the call, or why nobody did.
-    pub fn call(&self, from: u32, func: &ExportedFunc, args: Vec<Value>) -> Result<Option<Value>, Fault> {
-        match self.carrier() {
-            Some(carrier) => carrier.carry(from, Crossing::call(Arc::new(func.clone()), args)),
-            None => call::call(&mut *self.idle(func.domain)?, func, &args),
-        }
-    }
-
-    fn gone(&self, number: u32) -> Trap {
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        let why = ended.iter().find(|(domain, ..)| *domain == number).map(|(_, why, _)| why.to_string());
-        Trap::Gone(why.unwrap_or_default())
-    }
-
-    /// Ends a domain, once nobody executes it.
-    pub fn end(&self, number: u32, why: &Trap) {
-        let Some(domain) = self.domains[number as usize].lock().take() else { return };
-        let faults = Running::of(&domain).faults.clone();
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push((number, why.clone(), faults));
-    }
-
-    /// The faults of a domain, oldest first, even if it is gone.
-    pub fn faults(&self, number: u32) -> Vec<Fault> {
-        if let Ok(domain) = self.domain(number) {
-            return Running::of(&domain).faults.clone();
-        }
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended
-            .iter()
-            .filter(|(domain, ..)| *domain == number)
-            .flat_map(|(_, _, faults)| faults.clone())
-            .collect()
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> u32 {
-        u32::try_from(self.domains.len()).expect("linking bounds the number of domains")
-    }
+    /// The lives of all domains that the handles here lead to, and when they were looked up.
+    lives: Vec<u32>,
+    epoch: u64,
 }
 
 impl Running {
     /// A domain of which nothing is up yet.
-    pub fn new(
-        linked: &Arc<Linked>,
-        number: u32,
-        peers: Weak<Peers>,
-        host: HostState,
-        ids: Arc<[ProcessId]>,
-    ) -> Running {
-        let domain = &linked.domains[number as usize];
+    pub fn new(peers: &Arc<Peers>, number: u32) -> Running {
+        let domain = &peers.linked.domains[number as usize];
         let processes =
             u32::try_from(domain.processes.len()).expect("linking bounds the number of processes");
         Running {
             number,
-            peers,
+            generation: peers.generation(number),
             handles: Handles::new(processes),
-            host,
+            host: Arc::clone(&peers.host),
             funcs: vec![None; domain.func_slots],
             memories: vec![None; domain.memory_slots],
-            ids,
-            states: vec![ProcessState::Starting; processes as usize],
-            faults: Vec::new(),
+            standing: Arc::clone(peers.standing(number)),
             tasks: Vec::new(),
             contexts: vec![[0; 2]; processes as usize],
             backpressure: vec![0; processes as usize],
-            linked: Arc::clone(linked),
+            lives: (0..peers.count()).map(|number| peers.generation(number)).collect(),
+            epoch: peers.epoch(),
+            linked: Arc::clone(&peers.linked),
+            peers: Peers::weak(peers),
         }
     }
 
@@ -206,7 +88,7 @@ impl Running {
 
     /// This domain, as faults and consoles name it.
     pub fn id(&self) -> DomainId {
-        DomainId { index: self.number, generation: 0 }
+        DomainId { index: self.number, generation: self.generation }
     }
 
     /// What linking knows of this domain.
@@ -226,5 +108,72 @@ impl Running {
             return Ok(rep);
         }
         self.handles.borrow(process, ty, rep)
+    }
+
+    /// Notices which domains have begun another life since the last time: handles that lead into the one before are
+    /// gone. To be called before handles leave this domain and before others arrive.
+    pub fn refresh(&mut self, peers: &Peers) {
+        if peers.epoch() != self.epoch {
+            self.revoke(peers);
+        }
+    }
+
+    #[cold]
+    fn revoke(&mut self, peers: &Peers) {
+        // Before the lives are read: one that begins meanwhile is noticed the next time.
+        self.epoch = peers.epoch();
+        for (domain, life) in (0..).zip(&mut self.lives) {
+            let now = peers.generation(domain);
+            if *life == now {
+                continue;
+            }
+            *life = now;
+            for (ty, resource) in (0..).map(ResourceType).zip(&self.linked.resources) {
+                if resource.place.is_some_and(|place| place.domain == domain) {
+                    self.handles.tables.iter_mut().for_each(|table| table.revoke(ty));
+                }
+            }
+        }
+    }
+
+    /// Lets others see how many handles there are.
+    pub fn count_handles(&self) {
+        for (process, table) in (0..).zip(&self.handles.tables) {
+            if let Some(meter) = self.standing.meter(process) {
+                meter.handles.store(table.live(), Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn implementer(&self, ty: ResourceType) -> Option<Place> {
+        self.linked.resources.get(ty.0 as usize)?.place
+    }
+
+    /// Which life of the domain that implements a type the handles here lead to; 0 for the host's types.
+    pub fn life_of(&self, ty: ResourceType) -> u32 {
+        self.implementer(ty).and_then(|place| self.lives.get(place.domain as usize)).copied().unwrap_or(0)
+    }
+
+    /// The type under which `process` may get a resource: see [`abi::side::Side::known`].
+    ///
+    /// # Errors
+    /// [`Trap::Gone`]
+    pub fn known(&self, process: u32, resource: &Resource) -> Result<ResourceType, Trap> {
+        if self.life_of(resource.ty) == resource.generation {
+            return Ok(resource.ty);
+        }
+        if self.implementer(resource.ty) == Some(Place { domain: self.number, process }) {
+            return Err(Trap::Gone("a resource of an earlier life of its domain".to_owned()));
+        }
+        Ok(ResourceType::GONE)
+    }
+
+    /// What the processes hold of others.
+    pub fn estate(&self) -> Vec<Resource> {
+        let owned = self.handles.tables.iter().flat_map(|table| table.owned());
+        let foreign = owned.filter(|(ty, _)| {
+            *ty != ResourceType::GONE && self.implementer(*ty).is_none_or(|place| place.domain != self.number)
+        });
+        foreign.map(|(ty, rep)| Resource { ty, rep, generation: self.life_of(ty) }).collect()
     }
 }

@@ -2,21 +2,23 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::fault::{Fault, Trap};
 use abi::id::ProcessId;
 use abi::state::ProcessState;
+use abi::types::ResourceType;
 use abi::value::{Resource, Value};
 
 use super::call;
-use super::carrier::{Carrier, Server};
+use super::carrier::{Carrier, Server, Undelivered};
 use super::error::LaunchError;
-use super::hooks::{Hooks, destroy};
-use super::linked::{CoreDef, Export, ExportedFunc, Linked, LinkedDomain, ProcessInfo, Step};
-use super::running::{HostState, Peers, Running};
+use super::hooks::destroy;
+use super::linked::{CoreDef, Export, ExportedFunc, Linked, Place, ProcessInfo, Step};
+use super::peers::Peers;
+use super::running::Running;
+use crate::domain::Domain;
 use crate::domain::externs::{Extern, Func};
-use crate::domain::{Domain, DomainOptions};
 use crate::instance::InstanceIndex;
 use crate::instance::create::InstantiateError;
 use crate::jit::engine::Engine;
@@ -25,18 +27,12 @@ use crate::quota::Quota;
 use crate::sched::lock::{Held, ParkingLock};
 use crate::vm::VmFuncImport;
 
-static HOOKS: Hooks = Hooks;
-
 /// Pids are unique within the OS process.
 static NEXT_PID: AtomicU32 = AtomicU32::new(1);
 
 /// A component tree that has been launched.
 pub struct Tree {
     peers: Arc<Peers>,
-    linked: Arc<Linked>,
-    host: HostState,
-    /// Each domain's core instances and their processes, in launch order.
-    loaded: Vec<Vec<(InstanceIndex, u32)>>,
 }
 
 /// A process as the console shows it.
@@ -54,6 +50,25 @@ pub struct ProcessView<'t> {
     pub memory_bytes: u64,
     /// Handles in its table.
     pub handles: u32,
+    /// What it has used.
+    pub meters: Meters,
+}
+
+/// What a process has used since its tree was launched, in all lives of its domain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Meters {
+    /// Calls into it from outside its domain.
+    pub calls: u64,
+    /// Its calls of the host, and over boundaries.
+    pub host_calls: u64,
+    /// Bytes of the values that came with these calls, as [`Value::bytes`] counts them.
+    pub bytes_in: u64,
+    /// Bytes of the values that it gave out that way.
+    pub bytes_out: u64,
+    /// Faults that ended it.
+    pub faults: u64,
+    /// The most bytes that its memories ever had.
+    pub peak_memory_bytes: u64,
 }
 
 impl Tree {
@@ -70,69 +85,29 @@ impl Tree {
         let processes =
             u32::try_from(linked.processes.len()).expect("linking bounds the number of processes");
         let first = NEXT_PID.fetch_add(processes, Ordering::Relaxed);
-        let ids: Arc<[ProcessId]> =
-            (0..processes).map(|index| ProcessId { index: first + index, generation: 0 }).collect();
-        let host: HostState = Arc::new(ParkingLock::new(host));
-        let peers = Arc::new_cyclic(|peers| {
-            let domain = |(number, domain): (u32, &LinkedDomain)| {
-                let running =
-                    Running::new(&linked, number, peers.clone(), Arc::clone(&host), Arc::clone(&ids));
-                let options =
-                    DomainOptions { layout: domain.layout, hooks: &HOOKS, state: Box::new(running) };
-                Domain::new(engine, options)
-            };
-            Peers::new((0..).zip(&linked.domains).map(domain).collect())
-        });
-        let loaded = vec![Vec::new(); linked.domains.len()];
-        let mut tree = Tree { peers, linked: Arc::clone(&linked), host, loaded };
-        for (domain, step) in &linked.steps {
-            tree.step(*domain, step)?;
+        let peers = Peers::new(engine, Arc::clone(&linked), Arc::new(ParkingLock::new(host)), first);
+        let mut loaded = vec![Vec::new(); linked.domains.len()];
+        for (number, next) in &linked.steps {
+            let mut domain = peers.domain(*number).map_err(ended)?;
+            step(&mut domain, &mut loaded[*number as usize], next)?;
         }
-        for number in 0..tree.peers.count() {
-            Running::of_mut(&mut *tree.peers.domain(number).map_err(ended)?).states.fill(ProcessState::Ready);
+        for number in 0..peers.count() {
+            peers.standing(number).up();
         }
-        Ok(tree)
-    }
-
-    fn step(&mut self, number: u32, step: &Step) -> Result<(), LaunchError> {
-        let loaded = &mut self.loaded[number as usize];
-        let domain = &mut *self.peers.domain(number).map_err(ended)?;
-        match step {
-            Step::Load { library, process, args } => {
-                let args =
-                    args.iter().map(|def| resolve(domain, loaded, def)).collect::<Result<Vec<_>, _>>()?;
-                let instance =
-                    domain.instantiate(library, &args, Some(*process)).map_err(|error| match error {
-                        InstantiateError::Fault(fault) => LaunchError::Fault(Box::new(fault)),
-                        other => LaunchError::Resource(other.to_string()),
-                    })?;
-                loaded.push((instance, *process));
-            }
-            Step::Func { slot, def } => {
-                let Extern::Func(func) = resolve(domain, loaded, def)? else { return Err(odd("function")) };
-                domain.set_func_slot(*slot, func.import);
-                Running::of_mut(domain).funcs[*slot as usize] = Some(func);
-            }
-            Step::Memory { slot, def } => {
-                let Extern::Memory(memory) = resolve(domain, loaded, def)? else { return Err(odd("memory")) };
-                domain.set_memory_slot(*slot, &memory.memory);
-                Running::of_mut(domain).memories[*slot as usize] = Some(memory);
-            }
-        }
-        Ok(())
+        Ok(Tree { peers })
     }
 
     /// What the tree was linked to.
     #[must_use]
     pub fn linked(&self) -> &Linked {
-        &self.linked
+        &self.peers.linked
     }
 
     /// The export at a path of names: one name, or an instance's and one in it.
     #[must_use]
     pub fn export(&self, path: &[&str]) -> Option<&Export> {
         let (first, rest) = path.split_first()?;
-        let mut export = self.linked.exports.get(*first)?;
+        let mut export = self.peers.linked.exports.get(*first)?;
         for name in rest {
             let Export::Instance(exports) = export else { return None };
             export = exports.get(*name)?;
@@ -156,21 +131,47 @@ impl Tree {
         self.peers.count()
     }
 
-    /// Limits a process, by its index in [`Linked::processes`], from now on; what it has already stays.
+    /// Limits a process, by its index in [`Linked::processes`], from now on; what it has already stays. The limit holds
+    /// in the next lives of its domain too.
     ///
     /// # Errors
     /// [`Trap::Gone`] if its domain has ended, or there is no such process.
     pub fn set_quota(&self, process: usize, quota: Quota) -> Result<(), Trap> {
         let nobody = || Trap::Gone("the tree has no such process".to_owned());
-        let place = self.linked.processes.get(process).ok_or_else(nobody)?.place;
-        self.peers.domain(place.domain)?.set_quota(place.process, quota);
-        Ok(())
+        let place = self.linked().processes.get(process).ok_or_else(nobody)?.place;
+        self.peers.set_quota(place.domain, place.process, quota)
+    }
+
+    /// Ends a domain where no thread serves it: its memories are unmapped, what it held of others is given back, and
+    /// calls to it are refused with the reason. Waits until nobody executes it.
+    pub fn end(&self, domain: u32, why: &Trap) {
+        self.peers.end(domain, self.peers.generation(domain), why);
+    }
+
+    /// Begins the next life of a domain where no thread serves it: ends this one, loads everything anew.
+    ///
+    /// # Errors
+    /// Address space is exhausted, or a start function trapped: then the domain is gone.
+    pub fn restart(&self, domain: u32, why: &Trap) -> Result<(), LaunchError> {
+        Peers::restart(&self.peers, domain, why).map(|_| ())
     }
 
     /// A domain, for a thread that serves calls to it.
     #[must_use]
     pub fn server(&self, domain: u32) -> Server {
         Server::new(Arc::clone(&self.peers), domain)
+    }
+
+    /// Where the values go that nobody is going to get.
+    #[must_use]
+    pub fn undelivered(&self) -> Undelivered {
+        Undelivered::new(&self.peers)
+    }
+
+    /// Which domain implements a resource type, if a process of the tree does.
+    #[must_use]
+    pub fn implementer(&self, ty: ResourceType) -> Option<u32> {
+        self.peers.implementer(ty)
     }
 
     /// Has calls between the domains carried to the threads that serve them. The first carrier stays.
@@ -183,68 +184,101 @@ impl Tree {
     /// # Errors
     /// The destructor's fault.
     pub fn drop_resource(&mut self, resource: Resource) -> Result<(), Fault> {
-        let place = self.linked.resources.get(resource.ty.0 as usize).and_then(|resource| resource.place);
-        let domain = place.map_or(0, |place| place.domain);
+        let domain = self.peers.implementer(resource.ty).unwrap_or(0);
+        if self.peers.generation(domain) != resource.generation {
+            return Ok(());
+        }
         destroy(&mut *self.peers.domain(domain)?, None, resource.ty, resource.rep)
     }
 
     /// The state that was given to [`Tree::launch`].
-    pub fn host_state(&mut self) -> Held<'_, Box<dyn Any + Send>> {
-        self.host.lock()
+    pub fn host_state(&self) -> Held<'_, Box<dyn Any + Send>> {
+        self.peers.host.lock()
     }
 
-    /// The faults that ended processes of this tree, domain by domain, oldest first.
+    /// The faults that ended processes of this tree, domain by domain, oldest first: those that are kept.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
-        (0..self.peers.count()).flat_map(|number| self.peers.faults(number)).collect()
+        (0..self.peers.count()).flat_map(|number| self.peers.standing(number).faults()).collect()
     }
 
-    /// The processes, the root first, parents before children.
+    /// Which life of a domain this is.
+    #[must_use]
+    pub fn generation(&self, domain: u32) -> u32 {
+        self.peers.generation(domain)
+    }
+
+    /// The processes, the root first, parents before children. Waits for nobody: a thread may be executing them.
     #[must_use]
     pub fn processes(&self) -> Vec<ProcessView<'_>> {
-        let mut views: Vec<_> = self.linked.processes.iter().map(ProcessView::new).collect();
-        for (number, loaded) in (0..).zip(&self.loaded) {
-            let Ok(domain) = self.peers.domain(number) else {
-                let gone = self.linked.domains[number as usize].processes.iter();
-                gone.for_each(|index| views[*index as usize].state = ProcessState::Exited);
-                continue;
-            };
-            let running = Running::of(&domain);
-            let in_tree = &running.program().processes;
-            for (local, index) in in_tree.iter().enumerate() {
-                let view = &mut views[*index as usize];
-                view.id = running.ids[*index as usize];
-                view.state = running.states[local].clone();
-                view.handles = running.handles.tables[local].live();
-            }
-            for (instance, local) in loaded {
-                let instance = domain.instance(*instance);
-                let view = &mut views[in_tree[*local as usize] as usize];
-                view.libs.push(Arc::clone(&instance.library));
-                view.memory_bytes += instance.own_memory_bytes();
-            }
-        }
-        views
+        let infos = self.linked().processes.iter().enumerate();
+        infos.filter_map(|(index, info)| self.view(index, info)).collect()
     }
-}
 
-impl<'t> ProcessView<'t> {
-    fn new(info: &'t ProcessInfo) -> ProcessView<'t> {
-        ProcessView {
-            id: ProcessId { index: 0, generation: 0 },
+    fn view<'t>(&'t self, index: usize, info: &'t ProcessInfo) -> Option<ProcessView<'t>> {
+        let Place { domain, process } = info.place;
+        // The handles are in the domain; while it runs, those it had when it was last left count.
+        if let Ok(idle) = self.peers.idle(domain) {
+            Running::of(&idle).count_handles();
+        }
+        let standing = self.peers.standing(domain);
+        let now = standing.process(process)?;
+        let meter = standing.meter(process)?;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Some(ProcessView {
+            id: self.peers.process_id(index)?,
             info,
-            state: ProcessState::Starting,
-            libs: Vec::new(),
-            memory_bytes: 0,
-            handles: 0,
-        }
+            state: now.state,
+            libs: now.libs,
+            memory_bytes: now.memories.iter().map(|memory| memory.bytes() as u64).sum(),
+            handles: meter.handles.load(Ordering::Relaxed),
+            meters: Meters {
+                calls: read(&meter.calls),
+                host_calls: read(&meter.host_calls),
+                bytes_in: read(&meter.bytes_in),
+                bytes_out: read(&meter.bytes_out),
+                faults: read(&meter.faults),
+                peak_memory_bytes: read(&meter.peak_memory),
+            },
+        })
     }
 }
 
-fn resolve(domain: &Domain, loaded: &[(InstanceIndex, u32)], def: &CoreDef) -> Result<Extern, LaunchError> {
+/// Executes one step of a launch, after those whose core instances are in `loaded`.
+pub(super) fn step(
+    domain: &mut Domain,
+    loaded: &mut Vec<InstanceIndex>,
+    step: &Step,
+) -> Result<(), LaunchError> {
+    match step {
+        Step::Load { library, process, args } => {
+            let args = args.iter().map(|def| resolve(domain, loaded, def)).collect::<Result<Vec<_>, _>>()?;
+            let instance =
+                domain.instantiate(library, &args, Some(*process)).map_err(|error| match error {
+                    InstantiateError::Fault(fault) => LaunchError::Fault(Box::new(fault)),
+                    other => LaunchError::Resource(other.to_string()),
+                })?;
+            Running::of(domain).standing.loaded(*process, domain.instance(instance));
+            loaded.push(instance);
+        }
+        Step::Func { slot, def } => {
+            let Extern::Func(func) = resolve(domain, loaded, def)? else { return Err(odd("function")) };
+            domain.set_func_slot(*slot, func.import);
+            Running::of_mut(domain).funcs[*slot as usize] = Some(func);
+        }
+        Step::Memory { slot, def } => {
+            let Extern::Memory(memory) = resolve(domain, loaded, def)? else { return Err(odd("memory")) };
+            domain.set_memory_slot(*slot, &memory.memory);
+            Running::of_mut(domain).memories[*slot as usize] = Some(memory);
+        }
+    }
+    Ok(())
+}
+
+fn resolve(domain: &Domain, loaded: &[InstanceIndex], def: &CoreDef) -> Result<Extern, LaunchError> {
     match def {
         CoreDef::Export { instance, name } => {
-            let (index, _) = loaded.get(*instance as usize).ok_or_else(|| odd("core instance"))?;
+            let index = loaded.get(*instance as usize).ok_or_else(|| odd("core instance"))?;
             domain.export(*index, name).ok_or_else(|| odd("core export"))
         }
         CoreDef::Adapter(index) => {

@@ -20,6 +20,8 @@ pub(super) struct StackInUse {
     pub usable: Range<usize>,
     /// The addresses below them, where every access faults.
     pub guard: Range<usize>,
+    /// How many of the bytes the process may use that was called, if not all.
+    pub quota: Option<u64>,
 }
 
 impl Domain {
@@ -136,7 +138,7 @@ impl Domain {
         let stack = if nested { self.stacks.last().cloned() } else { self.stacks.pop() };
         self.record.set(STACK_LIMIT.cast_unsigned(), limit);
         self.record.set(EXIT_FP.cast_unsigned(), exit_fp);
-        result.map_err(|faulted| self.explain(&faulted, &stack.map_or(0..0, |stack| stack.guard)))
+        result.map_err(|faulted| self.explain(&faulted, stack.as_ref()))
     }
 
     /// Takes a stack for the outermost call, or for one that comes through another domain's host function; it
@@ -151,8 +153,11 @@ impl Domain {
         values: *mut u128,
     ) -> Result<Result<(), Box<Faulted>>, Fault> {
         let mut stack = GuestStack::take().map_err(no_memory)?;
-        self.record.set(STACK_LIMIT.cast_unsigned(), stack.guest_limit());
-        self.stacks.push(StackInUse { usable: stack.usable(), guard: stack.guard() });
+        let quota = self.stack_quota(process);
+        let allowed = quota.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let limit = stack.guest_limit().max(stack.usable().end.saturating_sub(allowed));
+        self.record.set(STACK_LIMIT.cast_unsigned(), limit);
+        self.stacks.push(StackInUse { usable: stack.usable(), guard: stack.guard(), quota });
         // SAFETY: the caller's promises; the stack's limit is set.
         let result =
             corosensei::on_stack(&mut stack, || unsafe { Activation::run(target, values, 0, process) });

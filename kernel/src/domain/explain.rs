@@ -2,14 +2,14 @@
 //! more.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 use abi::fault::{Fault, Frame, Trap};
 use abi::id::ProcessId;
 
+use super::enter::StackInUse;
 use super::{Domain, Pending};
 use crate::jit::trapcode::{self, trap_of};
-use crate::limits::{FAULT_FRAMES, NULL_BYTES};
+use crate::limits::{FAULT_FRAMES, FAULT_FRAMES_OVER_BOUNDARIES, NULL_BYTES};
 use crate::mem::code;
 use crate::sched::park::current_thread;
 use crate::trap::activation::{Faulted, Stretch};
@@ -17,6 +17,7 @@ use crate::trap::capture::{CUT_OFF, Capture};
 use crate::vm::flags;
 
 /// A frame and whose it is.
+#[derive(Clone, Copy)]
 struct Placed {
     /// An address inside the frame's instruction.
     at: usize,
@@ -27,16 +28,24 @@ impl Domain {
     /// Makes a fault of what the handler captured. The processes with frames on the stretch that was cut off
     /// may not be entered any more.
     #[cold]
-    pub(super) fn explain(&mut self, faulted: &Faulted, guard: &Range<usize>) -> Fault {
-        let cause = self.cause(&faulted.capture, guard);
+    pub(super) fn explain(&mut self, faulted: &Faulted, stack: Option<&StackInUse>) -> Fault {
+        let cause = self.cause(&faulted.capture, stack);
         let mut chain = faulted.chain.iter().enumerate();
         let innermost = chain.next().map(|(_, stretch)| place(stretch, true)).unwrap_or_default();
         let dead: BTreeSet<u32> = innermost.iter().filter_map(|placed| placed.process).collect();
+        let mut frames = || {
+            let outer = chain.by_ref().flat_map(|(_, stretch)| place(stretch, false));
+            self.frames(innermost.iter().copied().chain(outer))
+        };
         let mut fault = match cause {
             Pending::Fault(fault) => *fault,
+            Pending::Inherited(mut fault) => {
+                fault.frames.extend(frames());
+                fault.frames.truncate(FAULT_FRAMES_OVER_BOUNDARIES);
+                *fault
+            }
             Pending::Trap(trap) => {
-                let outer = chain.flat_map(|(_, stretch)| place(stretch, false));
-                let frames = self.frames(innermost.into_iter().chain(outer));
+                let frames = frames();
                 let (process, process_name) = match frames.first() {
                     Some(first) => (first.process, first.process_name.clone()),
                     None => (None, String::new()),
@@ -55,7 +64,7 @@ impl Domain {
         fault
     }
 
-    fn cause(&mut self, capture: &Capture, guard: &Range<usize>) -> Pending {
+    fn cause(&mut self, capture: &Capture, stack: Option<&StackInUse>) -> Pending {
         if capture.signal == CUT_OFF {
             // Whoever pardoned it meanwhile has the better reason; there is none to be had here any more.
             let verdict = current_thread().and_then(|thread| thread.verdict());
@@ -64,8 +73,8 @@ impl Domain {
             );
         }
         let accessed = capture.signal == libc::SIGSEGV || capture.signal == libc::SIGBUS;
-        if accessed && guard.contains(&capture.address) {
-            return Pending::Trap(Trap::StackOverflow);
+        if accessed && stack.is_some_and(|stack| stack.guard.contains(&capture.address)) {
+            return Pending::Trap(too_deep(stack));
         }
         let Some(code) = code::lookup(capture.pc).and_then(|(info, offset)| info.trap(offset)) else {
             bug("compiled code faulted where it cannot trap", capture);
@@ -75,6 +84,9 @@ impl Domain {
             return pending;
         }
         let Some(trap) = trap_of(code) else { bug("compiled code reached what cannot be reached", capture) };
+        if trap == Trap::StackOverflow {
+            return Pending::Trap(too_deep(stack));
+        }
         let inside = |address| self.memories.iter().any(|memory| memory.covers(address));
         if accessed && capture.address >= NULL_BYTES && !inside(capture.address) {
             bug("compiled code accessed what is not its domain's", capture);
@@ -132,6 +144,14 @@ fn place(stretch: &Stretch, exact: bool) -> Vec<Placed> {
     }
     placed.reverse();
     placed
+}
+
+/// A stack that is full: because the process may not use more of it, or at all.
+fn too_deep(stack: Option<&StackInUse>) -> Trap {
+    match stack.and_then(|stack| stack.quota) {
+        Some(allowed) => Trap::Limit { limit: "bytes of a process's stack", value: allowed + 1, allowed },
+        None => Trap::StackOverflow,
+    }
 }
 
 /// A fault that no guest can cause.

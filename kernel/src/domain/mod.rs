@@ -64,6 +64,8 @@ pub struct Domain {
     stacks: Vec<StackInUse>,
     pending: Option<Pending>,
     nested: Option<Fault>,
+    /// Another domain's fault, which is about to become one here.
+    inherited: Option<Fault>,
     exceptions: Exceptions,
     hooks: &'static dyn ComponentHooks,
     state: Box<dyn Any + Send>,
@@ -83,6 +85,8 @@ enum Pending {
     Trap(Trap),
     /// A nested call's fault that the host function passed on, explained already.
     Fault(Box<Fault>),
+    /// Another domain's fault, to be explained as far as it went through this one.
+    Inherited(Box<Fault>),
 }
 
 /// What a domain is made with.
@@ -130,6 +134,7 @@ impl Domain {
             stacks: Vec::new(),
             pending: None,
             nested: None,
+            inherited: None,
             exceptions: Exceptions::default(),
             hooks,
             state,
@@ -249,6 +254,7 @@ impl Domain {
         work: impl FnOnce(&'static dyn ComponentHooks, &mut Domain) -> T,
     ) -> T {
         self.nested = None;
+        self.inherited = None;
         work(self.hooks, self)
     }
 
@@ -278,11 +284,17 @@ impl Domain {
     /// Leaves a trap for the compiled code that the calling built-in returns to; returns the status that says
     /// so.
     pub(crate) fn leave(&mut self, trap: Trap) -> u32 {
-        self.pending = Some(match self.nested.take() {
-            Some(fault) if fault.trap == trap => Pending::Fault(Box::new(fault)),
+        self.pending = Some(match (self.nested.take(), self.inherited.take()) {
+            (Some(fault), _) if fault.trap == trap => Pending::Fault(Box::new(fault)),
+            (_, Some(fault)) if fault.trap == trap => Pending::Inherited(Box::new(fault)),
             _ => Pending::Trap(trap),
         });
         1
+    }
+
+    /// The trap that the built-in at hand is going to leave is another domain's fault: the backtrace goes on there.
+    pub(crate) fn inherit(&mut self, fault: Fault) {
+        self.inherited = Some(fault);
     }
 }
 

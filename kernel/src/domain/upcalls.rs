@@ -99,6 +99,12 @@ pub unsafe trait ComponentHooks: Sync {
     /// Some guest code was cut off. `processes` had frames on that stretch of stack; they may not be entered
     /// any more already. The fault may be completed before the host gets it.
     fn faulted(&self, domain: &mut Domain, processes: &[u32], fault: &mut Fault);
+
+    /// Limits the handles of a process.
+    fn limit_handles(&self, _domain: &mut Domain, _process: u32, _limit: Option<u32>) {}
+
+    /// A memory of a process has grown.
+    fn grew(&self, _domain: &mut Domain, _process: u32) {}
 }
 
 /// For domains of core modules: no processes, and no adapters that could call a component-level built-in.

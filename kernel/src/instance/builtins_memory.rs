@@ -28,6 +28,10 @@ pub(super) unsafe extern "C" fn grow(ctx: *mut u8, memory: u32, delta: u64) -> i
         return -1;
     }
     let old = memory.grow(delta);
+    if old.is_some() && delta != 0 {
+        // SAFETY: as above.
+        unsafe { domain_of(ctx) }.grew(process);
+    }
     old.and_then(|pages| i64::try_from(pages).ok()).unwrap_or(-1)
 }
 

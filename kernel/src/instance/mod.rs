@@ -62,11 +62,15 @@ pub struct Instance {
 unsafe impl Send for Instance {}
 
 impl Instance {
+    /// The memories that it defines.
+    pub(crate) fn own_memories(&self) -> impl Iterator<Item = &Arc<Memory>> {
+        self.memories.iter().skip(self.library.module.imported.memories as usize)
+    }
+
     /// Bytes of the memories that it defines.
     #[must_use]
     pub fn own_memory_bytes(&self) -> u64 {
-        let imported = self.library.module.imported.memories as usize;
-        self.memories.iter().skip(imported).map(|memory| memory.bytes() as u64).sum()
+        self.own_memories().map(|memory| memory.bytes() as u64).sum()
     }
 
     /// Elements of the tables that it defines.

@@ -1,7 +1,7 @@
 //! A machine: workers that run guest threads, and whoever waits for them.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -168,6 +168,12 @@ impl Machine {
         self.pool.spawn(account, body)
     }
 
+    /// For whoever starts threads of a machine that others hold.
+    #[must_use]
+    pub fn spawner(&self) -> Spawner {
+        Spawner(Arc::downgrade(&self.pool))
+    }
+
     /// A new account.
     #[must_use]
     pub fn account(&self, share: Share) -> Arc<Account> {
@@ -200,6 +206,25 @@ impl Machine {
             self.run_until_idle();
         }
         self.pool.end_all(trap, timeout)
+    }
+}
+
+/// Starts threads of a machine, as long as that is there.
+#[derive(Clone)]
+pub struct Spawner(Weak<Pool>);
+
+impl Spawner {
+    /// A new thread, as [`Machine::spawn`] makes it; `None` once the machine stops.
+    #[must_use]
+    pub fn spawn(&self, account: Arc<Account>, body: Box<dyn Body>) -> Option<Thread> {
+        let pool = self.0.upgrade()?;
+        (!pool.stopping.load(Ordering::SeqCst)).then(|| pool.spawn(account, body))
+    }
+}
+
+impl std::fmt::Debug for Spawner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Spawner").finish()
     }
 }
 

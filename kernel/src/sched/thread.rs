@@ -50,8 +50,8 @@ pub(super) enum Left {
     Parked,
 }
 
-/// What its stack runs: it hands its body back when it has nothing to do.
-pub(super) type Fiber = Coroutine<(), Left, (Box<dyn Body>, Next), GuestStack>;
+/// What its stack runs: it hands its body back when it has nothing to do, and nothing when it has ended.
+pub(super) type Fiber = Coroutine<(), Left, Option<Box<dyn Body>>, GuestStack>;
 
 /// A guest thread, as everybody holds it.
 #[derive(Clone)]

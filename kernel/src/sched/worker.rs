@@ -61,7 +61,8 @@ pub(super) fn current() -> *const Record {
 
 enum Turned {
     Left(Left),
-    Finished(Box<dyn Body>, Next),
+    Idle(Box<dyn Body>),
+    Ended,
     /// It has no body any more: a panic, or no stack could be had.
     Lost,
 }
@@ -126,17 +127,13 @@ impl Worker {
         let (then, why) = match turned {
             Turned::Left(Left::Preempted) => (thread.0.state.preempt(), Why::Preempted),
             Turned::Left(Left::Parked) => (thread.0.state.park(), Why::Woken),
-            Turned::Finished(body, Next::Idle) => {
+            Turned::Idle(body) => {
                 thread.0.pinned.store(false, Ordering::Relaxed);
                 // SAFETY: the thread is ours until its state says that it waits.
                 unsafe { *thread.0.running.body.get() = Some(body) };
                 (thread.0.state.park(), Why::Woken)
             }
-            Turned::Finished(body, Next::End) => {
-                drop(body);
-                return self.end(&thread);
-            }
-            Turned::Lost => return self.end(&thread),
+            Turned::Ended | Turned::Lost => return self.end(&thread),
         };
         if then == Then::Enqueue {
             self.seat().push(thread, why, end_ns);
@@ -168,10 +165,10 @@ impl Worker {
         record.running.activation.set(Activation::exchange(outer));
         match result {
             Ok(CoroutineResult::Yield(left)) => Turned::Left(left),
-            Ok(CoroutineResult::Return((body, next))) => {
+            Ok(CoroutineResult::Return(body)) => {
                 let stack = slot.take().map(Coroutine::into_stack);
                 stack.into_iter().for_each(GuestStack::give);
-                Turned::Finished(body, next)
+                body.map_or(Turned::Ended, Turned::Idle)
             }
             Err(_) => {
                 // The panic has been reported. Its stack was unwound, and the body with it.
@@ -231,7 +228,10 @@ fn begin(record: &Record) -> Result<Fiber, MemError> {
     Ok(Coroutine::with_stack(stack, move |yielder, ()| {
         // SAFETY: who resumes this holds the thread.
         unsafe { (*record).running.yielder.set(yielder) };
-        let next = body.run();
-        (body, next)
+        // An end may have to wait, so it is the thread that does it, not its worker.
+        match body.run() {
+            Next::Idle => Some(body),
+            Next::End => None,
+        }
     }))
 }

@@ -74,7 +74,7 @@ fn resources(host: &mut Imports) {
     host.names.insert("resource2".to_owned(), Import::Resource(HostResource { ty: RESOURCE_2, drop: None }));
     let (own, borrow) = (ValType::Own(RESOURCE_1), ValType::Borrow(RESOURCE_1));
     put(host, "[constructor]resource1", func(&[ValType::U32], Some(own.clone())), |args| match args {
-        [Value::U32(rep)] => Ok(Some(Value::Own(Resource { ty: RESOURCE_1, rep: *rep }))),
+        [Value::U32(rep)] => Ok(Some(Value::Own(Resource { ty: RESOURCE_1, rep: *rep, generation: 0 }))),
         _ => Err(wrong()),
     });
     put(host, "[static]resource1.assert", func(&[own.clone(), ValType::U32], None), |args| match args {

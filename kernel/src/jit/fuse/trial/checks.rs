@@ -382,7 +382,7 @@ fn what_is_lent_to_its_implementer_is_lent_as_long_as_the_call() {
 fn results_give_handles_away() {
     let ty = func(&[], Some(ValType::Own(DEFINED)));
     let mut world = World::new(&ty, UTF8, false);
-    let own = Value::Own(Resource { ty: DEFINED, rep: 77 });
+    let own = Value::Own(Resource { ty: DEFINED, rep: 77, generation: 0 });
     let _seen = callee(&mut world, &ty, Some(own.clone()), Vec::new());
     assert_eq!(call(&mut world, &ty, &[]), Ok(Some(own)));
     assert_eq!(world.guests().handles.tables[1].live(), 0);

@@ -1,0 +1,265 @@
+//! A tree that runs: its domains have threads, and answer calls.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::task::{Context, Poll};
+
+use abi::fault::{Fault, Trap};
+use abi::value::{Resource, Value};
+use kernel::component::carrier::{Carrier, Crossing};
+use kernel::component::linked::ExportedFunc;
+use kernel::component::port::{EdgePolicy, OnFault};
+use kernel::component::tree::Tree;
+use kernel::sched::account::Account;
+use kernel::sched::machine::{Machine, Spawner};
+use kernel::sched::park::{Waiter, current_thread};
+
+use crate::actor::Actor;
+use crate::mailbox::{Answer, Message};
+use crate::reply::Pending;
+use crate::system::Placement;
+use crate::waits::{Station, Waits};
+
+/// A tree that runs. Dropping it ends its domains.
+pub struct Launched(Arc<Shared>);
+
+/// What the domains of a tree and whoever holds the tree share.
+struct Shared {
+    tree: Tree,
+    desks: Vec<Desk>,
+    waits: Arc<Waits>,
+    stations: Arc<AtomicU64>,
+    spawner: Spawner,
+}
+
+/// Where calls of a domain go, whichever life it is in.
+struct Desk {
+    actor: RwLock<Arc<Actor>>,
+    account: Arc<Account>,
+    placement: Placement,
+}
+
+/// Carries calls between the domains of a tree.
+struct Mail(Weak<Shared>);
+
+impl Launched {
+    pub(crate) fn new(
+        machine: &Machine,
+        waits: &Arc<Waits>,
+        stations: &Arc<AtomicU64>,
+        tree: Tree,
+        placement: &dyn Fn(u32, &str) -> Placement,
+    ) -> Launched {
+        let desks = (0..tree.domain_count())
+            .map(|number| {
+                let root = tree.linked().processes().iter().find(|process| process.place.domain == number);
+                let name: Arc<str> = root.map_or("", |process| process.path.as_str()).into();
+                let placement = placement(number, &name);
+                let station = Station(stations.fetch_add(1, Ordering::Relaxed));
+                let account = machine.account(placement.share);
+                let actor =
+                    Actor::new(station, name, placement.mailbox, placement.limits, tree.undelivered());
+                actor.sit(machine.spawn(Arc::clone(&account), actor.body(tree.server(number), None)));
+                Desk { actor: RwLock::new(actor), account, placement }
+            })
+            .collect();
+        let (waits, stations) = (Arc::clone(waits), Arc::clone(stations));
+        let shared = Arc::new(Shared { tree, desks, waits, stations, spawner: machine.spawner() });
+        shared.tree.carry_with(Arc::new(Mail(Arc::downgrade(&shared))));
+        Launched(shared)
+    }
+
+    /// The tree: its exports, its processes.
+    #[must_use]
+    pub fn tree(&self) -> &Tree {
+        &self.0.tree
+    }
+
+    /// Calls an exported function and blocks until it has returned.
+    ///
+    /// # Errors
+    /// The fault, or that its domain is gone.
+    pub fn call(&self, func: &Arc<ExportedFunc>, args: Vec<Value>) -> Answer {
+        self.call_within(func, args, None)
+    }
+
+    /// The same, for `after_ns` nanoseconds at most.
+    ///
+    /// # Errors
+    /// The fault, that its domain is gone, or that the time has passed.
+    pub fn call_within(&self, func: &Arc<ExportedFunc>, args: Vec<Value>, after_ns: Option<u64>) -> Answer {
+        let crossing = Crossing::call(Arc::clone(func), args);
+        self.0.actor(crossing.domain())?.call(crossing, None, &self.0.waits, after_ns)
+    }
+
+    /// The same as a future, which any executor may run. Nothing is sent before it is polled; dropping it lets the
+    /// callee finish, and nobody gets the answer.
+    ///
+    /// # Errors
+    /// The tree has no such domain, or a message may not be so long.
+    pub fn start_call(&self, func: &Arc<ExportedFunc>, args: Vec<Value>) -> Result<Call, Fault> {
+        let crossing = Crossing::call(Arc::clone(func), args);
+        let actor = self.0.actor(crossing.domain())?;
+        let (message, pending) = actor.start(crossing)?;
+        Ok(Call { actor, message: Some(message), pending })
+    }
+
+    /// Drops a resource that the host holds. Nobody waits for its destructor.
+    pub fn drop_resource(&self, resource: Resource) {
+        self.0.tree.undelivered().release(&[Value::Own(resource)]);
+    }
+
+    /// Ends a domain at once, whatever it is doing. Who waits for it is answered that it is gone.
+    ///
+    /// # Errors
+    /// The tree has no such domain.
+    pub fn kill(&self, domain: u32, by: &str) -> Result<(), Fault> {
+        self.0.actor(domain)?.kill(Trap::Killed(by.to_owned()));
+        Ok(())
+    }
+
+    /// Begins the next life of a domain: this one ends at once, whatever it is doing, and what it exports is served by
+    /// the next as soon as that is up. Calls that come meanwhile wait for it.
+    ///
+    /// # Errors
+    /// The tree has no such domain, or the machine has stopped.
+    pub fn restart(&self, domain: u32, by: &str) -> Result<(), Fault> {
+        let actor = self.0.actor(domain)?;
+        Ok(self.0.restart(domain, &actor, Trap::Killed(by.to_owned()))?)
+    }
+
+    /// Blocks until this life of a domain has ended and its memory is given back.
+    ///
+    /// # Errors
+    /// The tree has no such domain.
+    pub fn wait(&self, domain: u32) -> Result<(), Fault> {
+        self.0.actor(domain)?.wait();
+        Ok(())
+    }
+
+    /// A domain in its present life: its thread and its mailbox.
+    #[must_use]
+    pub fn domain(&self, domain: u32) -> Option<Arc<Actor>> {
+        self.0.actor(domain).ok()
+    }
+
+    /// What a domain has used of the processors, in all its lives, and its share of them.
+    #[must_use]
+    pub fn account(&self, domain: u32) -> Option<&Arc<Account>> {
+        self.0.desks.get(domain as usize).map(|desk| &desk.account)
+    }
+}
+
+impl Shared {
+    fn desk(&self, number: u32) -> Result<&Desk, Trap> {
+        self.desks.get(number as usize).ok_or_else(|| Trap::Gone("the tree has no such domain".to_owned()))
+    }
+
+    fn actor(&self, number: u32) -> Result<Arc<Actor>, Trap> {
+        Ok(Arc::clone(&self.desk(number)?.actor.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Begins the next life of a domain, unless `failed` is not its present one any more.
+    fn restart(&self, number: u32, failed: &Arc<Actor>, why: Trap) -> Result<(), Trap> {
+        let desk = self.desk(number)?;
+        let mut present = desk.actor.write().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&present, failed) {
+            return Ok(());
+        }
+        failed.kill(why.clone());
+        let station = Station(self.stations.fetch_add(1, Ordering::Relaxed));
+        let Placement { mailbox, limits, .. } = desk.placement;
+        let next = Actor::new(station, failed.name().into(), mailbox, limits, self.tree.undelivered());
+        let body = next.body(self.tree.server(number), Some(why));
+        let stopped = || Trap::Gone("the machine has stopped".to_owned());
+        let thread = self.spawner.spawn(Arc::clone(&desk.account), body).ok_or_else(stopped)?;
+        next.sit(thread.clone());
+        *present = next;
+        drop(present);
+        thread.wake();
+        Ok(())
+    }
+
+    /// Carries a call, again and again if the policy says so.
+    fn carry(&self, from: u32, mut crossing: Crossing, policy: &EdgePolicy) -> Answer {
+        let retries = match policy.on_fault {
+            OnFault::Retry(retries) if crossing.is_repeatable() => retries,
+            _ => 0,
+        };
+        let (domain, from) = (crossing.domain(), self.actor(from).ok());
+        for _ in 0..retries {
+            let (again, actor) = (crossing.clone(), self.actor(domain)?);
+            match actor.call(crossing, from.as_deref(), &self.waits, policy.deadline_ns) {
+                Err(fault) if may_be_retried(&fault) => self.restart(domain, &actor, fault.trap)?,
+                answer => return answer,
+            }
+            crossing = again;
+        }
+        self.actor(domain)?.call(crossing, from.as_deref(), &self.waits, policy.deadline_ns)
+    }
+}
+
+/// Whether the callee failed: not its caller, and not because both would wait for each other.
+fn may_be_retried(fault: &Fault) -> bool {
+    let callers_end = current_thread().and_then(|thread| thread.verdict());
+    !matches!(fault.trap, Trap::Exit(_) | Trap::Deadlock(_)) && callers_end.is_none()
+}
+
+impl Carrier for Mail {
+    fn carry(&self, from: u32, crossing: Crossing, policy: &EdgePolicy) -> Answer {
+        let shared = self.0.upgrade().ok_or_else(|| Trap::Gone("its tree has ended".to_owned()))?;
+        shared.carry(from, crossing, policy)
+    }
+
+    fn post(&self, crossing: Crossing) {
+        // A tree that has ended has nobody left to tell.
+        if let Some(actor) = self.0.upgrade().and_then(|shared| shared.actor(crossing.domain()).ok()) {
+            actor.post(crossing);
+        }
+    }
+}
+
+impl Drop for Launched {
+    fn drop(&mut self) {
+        for desk in &self.0.desks {
+            let actor = desk.actor.read().unwrap_or_else(PoisonError::into_inner);
+            actor.kill(Trap::Killed("its tree has ended".to_owned()));
+        }
+    }
+}
+
+impl std::fmt::Debug for Launched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Launched").field("domains", &self.0.desks.len()).finish_non_exhaustive()
+    }
+}
+
+/// A call under way.
+#[derive(Debug)]
+pub struct Call {
+    actor: Arc<Actor>,
+    /// What has not been sent yet.
+    message: Option<Message>,
+    pending: Pending,
+}
+
+impl Future for Call {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        let waiter = || Waiter::Task(context.waker().clone());
+        if let Some(message) = self.message.take() {
+            match self.actor.send(message, waiter) {
+                Ok(None) => (),
+                Ok(Some(message)) => {
+                    self.message = Some(message);
+                    return Poll::Pending;
+                }
+                Err(fault) => return Poll::Ready(Err(fault)),
+            }
+        }
+        self.pending.take(waiter).map_or(Poll::Pending, Poll::Ready)
+    }
+}

@@ -1,0 +1,54 @@
+//! Launching a tree on a thread of the machine: guest code runs before the tree is up.
+
+use std::any::Any;
+use std::sync::{Arc, mpsc};
+
+use abi::fault::{Fault, Trap};
+use kernel::component::error::LaunchError;
+use kernel::component::linked::Linked;
+use kernel::component::tree::Tree;
+use kernel::jit::engine::Engine;
+use kernel::sched::account::Share;
+use kernel::sched::machine::Machine;
+use kernel::sched::thread::{Body, Next};
+
+type Outcome = Result<Tree, LaunchError>;
+
+struct Launcher {
+    engine: Engine,
+    linked: Arc<Linked>,
+    host: Option<Box<dyn Any + Send>>,
+    outcome: mpsc::Sender<Outcome>,
+}
+
+impl Body for Launcher {
+    fn run(&mut self) -> Next {
+        if let Some(host) = self.host.take() {
+            // Whoever does not wait any more does not want the tree.
+            let _ = self.outcome.send(Tree::launch(&self.engine, Arc::clone(&self.linked), host));
+        }
+        Next::End
+    }
+}
+
+/// Launches a tree on a thread of its own; blocks the OS thread until that has ended.
+///
+/// # Errors
+/// Those of [`Tree::launch`]; the machine's end.
+pub(crate) fn launch(
+    machine: &Machine,
+    share: Share,
+    engine: &Engine,
+    linked: Arc<Linked>,
+    host: Box<dyn Any + Send>,
+) -> Outcome {
+    let (outcome, launched) = mpsc::channel();
+    let launcher = Launcher { engine: engine.clone(), linked, host: Some(host), outcome };
+    let thread = machine.spawn(machine.account(share), Box::new(launcher));
+    thread.wake();
+    machine.run_until_idle();
+    launched.recv().unwrap_or_else(|_| {
+        let trap = thread.verdict().unwrap_or_else(|| Trap::Killed("its launch was given up".to_owned()));
+        Err(LaunchError::Fault(Box::new(Fault::new(trap))))
+    })
+}

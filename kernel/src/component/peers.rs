@@ -1,0 +1,301 @@
+//! The domains of a tree, each in its present life.
+//!
+//! ```text
+//! Tree ── Peers ─┬─ domain 0 ── Running ──┐
+//!                ├─ domain 1 ── Running ──┤   each knows the others by a weak reference
+//!                └─ …                     │
+//!                ▲────────────────────────┘
+//! ```
+//!
+//! A domain that is started again has the next generation: what others still hold of the life before leads nowhere.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use abi::fault::{Fault, Trap};
+use abi::id::ProcessId;
+use abi::types::ResourceType;
+use abi::value::{Resource, Value};
+
+use super::call;
+use super::carrier::{Carrier, Crossing};
+use super::error::LaunchError;
+use super::hooks::{Hooks, destroy};
+use super::linked::Linked;
+use super::port::Port;
+use super::running::{HostState, Running};
+use super::standing::Standing;
+use super::tree::step;
+use crate::domain::{Domain, DomainOptions};
+use crate::jit::engine::Engine;
+use crate::quota::Quota;
+use crate::sched::lock::{Held, ParkingLock};
+
+static HOOKS: Hooks = Hooks;
+
+/// The domains of a tree. One that is executing is locked by whoever executes it; one that has ended is gone.
+pub(super) struct Peers {
+    pub engine: Engine,
+    pub linked: Arc<Linked>,
+    pub host: HostState,
+    first_pid: u32,
+    slots: Vec<Slot>,
+    /// Changes whenever a domain begins another life.
+    epoch: AtomicU64,
+    carrier: OnceLock<Arc<dyn Carrier>>,
+}
+
+struct Slot {
+    domain: ParkingLock<Option<Domain>>,
+    generation: AtomicU32,
+    standing: Arc<Standing>,
+    /// Those of its processes, by number; every life has them.
+    quotas: ParkingLock<Vec<(u32, Quota)>>,
+}
+
+/// A domain that nobody else executes now.
+pub(super) struct Entered<'p>(Held<'p, Option<Domain>>);
+
+impl Deref for Entered<'_> {
+    type Target = Domain;
+    fn deref(&self) -> &Domain {
+        self.0.as_ref().expect("only what is there is entered")
+    }
+}
+
+impl DerefMut for Entered<'_> {
+    fn deref_mut(&mut self) -> &mut Domain {
+        self.0.as_mut().expect("only what is there is entered")
+    }
+}
+
+impl Peers {
+    /// The domains of a linked tree, of which nothing is up yet.
+    pub fn new(engine: &Engine, linked: Arc<Linked>, host: HostState, first_pid: u32) -> Arc<Peers> {
+        let slots = linked.domains.iter().map(|domain| Slot {
+            domain: ParkingLock::new(None),
+            generation: AtomicU32::new(0),
+            standing: Arc::new(Standing::new(domain.processes.len())),
+            quotas: ParkingLock::new(Vec::new()),
+        });
+        let peers = Peers {
+            engine: engine.clone(),
+            slots: slots.collect(),
+            linked,
+            host,
+            first_pid,
+            epoch: AtomicU64::new(0),
+            carrier: OnceLock::new(),
+        };
+        let peers = Arc::new(peers);
+        for number in 0..peers.count() {
+            *peers.slots[number as usize].domain.lock() = Some(Peers::empty(&peers, number));
+        }
+        peers
+    }
+
+    /// A domain in its present life, with nothing in it.
+    fn empty(peers: &Arc<Peers>, number: u32) -> Domain {
+        let running = Running::new(peers, number);
+        let layout = peers.linked.domains[number as usize].layout;
+        let options = DomainOptions { layout, hooks: &HOOKS, state: Box::new(running) };
+        let mut domain = Domain::new(&peers.engine, options);
+        for (process, quota) in peers.slots[number as usize].quotas.lock().iter() {
+            domain.set_quota(*process, *quota);
+        }
+        domain
+    }
+
+    /// Begins the next life of a domain, after the end of this one: loads everything anew. Gives its generation.
+    ///
+    /// # Errors
+    /// Address space is exhausted, or a start function trapped: then the domain is gone.
+    pub fn restart(peers: &Arc<Peers>, number: u32, why: &Trap) -> Result<u32, LaunchError> {
+        let slot = &peers.slots[number as usize];
+        let mut held = slot.domain.lock();
+        if let Some(old) = held.take() {
+            peers.bury(number, old, why);
+        }
+        let generation = slot.generation.load(Ordering::SeqCst) + 1;
+        slot.generation.store(generation, Ordering::SeqCst);
+        peers.epoch.fetch_add(1, Ordering::SeqCst);
+        slot.standing.begin();
+        let mut domain = Peers::empty(peers, number);
+        let steps = peers.linked.steps.iter().filter(|(of, _)| *of == number);
+        let mut loaded = Vec::new();
+        for (_, next) in steps {
+            if let Err(error) = step(&mut domain, &mut loaded, next) {
+                drop(domain);
+                slot.standing.end(&Trap::Gone(format!("it could not be started again: {error}")));
+                return Err(error);
+            }
+        }
+        *held = Some(domain);
+        slot.standing.up();
+        Ok(generation)
+    }
+
+    /// Ends a life of a domain, once nobody executes it.
+    pub fn end(&self, number: u32, generation: u32, why: &Trap) {
+        let slot = &self.slots[number as usize];
+        let mut held = slot.domain.lock();
+        if slot.generation.load(Ordering::SeqCst) != generation {
+            return;
+        }
+        let domain = held.take();
+        drop(held);
+        if let Some(domain) = domain {
+            self.bury(number, domain, why);
+        }
+    }
+
+    /// Unmaps a domain, and gives back what its processes held of others.
+    fn bury(&self, number: u32, domain: Domain, why: &Trap) {
+        self.slots[number as usize].standing.end(why);
+        let held = Running::of(&domain).estate();
+        drop(domain);
+        for resource in held {
+            self.release(number, resource);
+        }
+    }
+
+    /// Destroys a resource that a domain held when it ended, or that was lost on the way to somebody.
+    pub fn release(&self, from: u32, resource: Resource) {
+        if let Some(known) = self.linked.host_resources.get(&resource.ty) {
+            if let Some(drop) = &known.drop {
+                // There is nobody to tell of a failure.
+                let _ = drop(&mut **self.host.lock(), resource.rep);
+            }
+            return;
+        }
+        let place = self.linked.resources.get(resource.ty.0 as usize).and_then(|resource| resource.place);
+        let Some(place) = place.filter(|place| place.domain != from) else { return };
+        if self.generation(place.domain) != resource.generation {
+            return;
+        }
+        match self.carrier() {
+            Some(carrier) => carrier.post(Crossing::drop_resource(place.domain, resource)),
+            None => {
+                if let Ok(mut domain) = self.idle(place.domain) {
+                    let _ = destroy(&mut domain, None, resource.ty, resource.rep);
+                }
+            }
+        }
+    }
+
+    /// Releases every resource that is owned by a value.
+    pub fn release_all(&self, values: &[Value]) {
+        for resource in values.iter().flat_map(Value::owned) {
+            // No domain has this number: whoever implements it is told.
+            self.release(u32::MAX, resource);
+        }
+    }
+
+    /// Lets calls between the domains be carried. The first carrier stays.
+    pub fn carry_with(&self, carrier: Arc<dyn Carrier>) {
+        let _ = self.carrier.set(carrier);
+    }
+
+    /// Whoever carries calls between the domains, if they are not made on the caller's thread.
+    pub fn carrier(&self) -> Option<&Arc<dyn Carrier>> {
+        self.carrier.get()
+    }
+
+    /// A domain, when nobody executes it any more.
+    ///
+    /// # Errors
+    /// [`Trap::Gone`]
+    pub fn domain(&self, number: u32) -> Result<Entered<'_>, Trap> {
+        let held = self.slots[number as usize].domain.lock();
+        if held.is_some() { Ok(Entered(held)) } else { Err(self.gone(number)) }
+    }
+
+    /// The same in one of its lives.
+    ///
+    /// # Errors
+    /// [`Trap::Gone`]
+    pub fn life(&self, number: u32, generation: u32) -> Result<Entered<'_>, Trap> {
+        let entered = self.domain(number)?;
+        if self.generation(number) == generation { Ok(entered) } else { Err(self.gone(number)) }
+    }
+
+    /// A domain if nobody executes it. Calls go from importer to exporter and never back, so one that is busy is on
+    /// this call chain already.
+    ///
+    /// # Errors
+    /// [`Trap::CannotEnter`], [`Trap::Gone`]
+    pub fn idle(&self, number: u32) -> Result<Entered<'_>, Trap> {
+        match self.slots[number as usize].domain.try_lock() {
+            Some(held) if held.is_some() => Ok(Entered(held)),
+            Some(_) => Err(self.gone(number)),
+            None => Err(Trap::CannotEnter),
+        }
+    }
+
+    /// Calls a function of another domain for domain `from`.
+    ///
+    /// # Errors
+    /// The fault of whoever served the call, or why nobody did.
+    pub fn call(self: &Arc<Peers>, from: u32, port: &Port, args: Vec<Value>) -> Result<Option<Value>, Fault> {
+        let func = &port.func;
+        match self.carrier() {
+            Some(carrier) => carrier.carry(from, Crossing::call(Arc::clone(func), args), &port.policy),
+            None => call::call(&mut *self.idle(func.domain)?, func, &args),
+        }
+    }
+
+    fn gone(&self, number: u32) -> Trap {
+        Trap::Gone(self.standing(number).ended().map_or_else(String::new, |why| why.to_string()))
+    }
+
+    /// What everybody may see of a domain.
+    pub fn standing(&self, number: u32) -> &Arc<Standing> {
+        &self.slots[number as usize].standing
+    }
+
+    /// Which life of a domain this is, or was.
+    pub fn generation(&self, number: u32) -> u32 {
+        self.slots[number as usize].generation.load(Ordering::SeqCst)
+    }
+
+    /// Changes whenever a domain begins another life.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
+    }
+
+    /// Which domain implements a type; `None` for the host.
+    pub fn implementer(&self, ty: ResourceType) -> Option<u32> {
+        Some(self.linked.resources.get(ty.0 as usize)?.place?.domain)
+    }
+
+    /// The id of a process, by its place in the tree.
+    pub fn process_id(&self, index: usize) -> Option<ProcessId> {
+        let place = self.linked.processes.get(index)?.place;
+        let offset = u32::try_from(index).expect("linking bounds the number of processes");
+        Some(ProcessId { index: self.first_pid + offset, generation: self.generation(place.domain) })
+    }
+
+    /// Limits a process, in this life of its domain and the next ones.
+    ///
+    /// # Errors
+    /// [`Trap::Gone`]: the limit holds in its next life.
+    pub fn set_quota(&self, number: u32, process: u32, quota: Quota) -> Result<(), Trap> {
+        let mut quotas = self.slots[number as usize].quotas.lock();
+        quotas.retain(|(known, _)| *known != process);
+        quotas.push((process, quota));
+        drop(quotas);
+        self.domain(number)?.set_quota(process, quota);
+        Ok(())
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.slots.len()).expect("linking bounds the number of domains")
+    }
+
+    /// For those who must not keep a tree alive.
+    pub fn weak(peers: &Arc<Peers>) -> Weak<Peers> {
+        Arc::downgrade(peers)
+    }
+}

@@ -1,0 +1,121 @@
+//! A port: an import that leads into another domain, and what becomes of its caller when that domain fails.
+
+use std::sync::Arc;
+
+use abi::fault::{Fault, Trap};
+use abi::run;
+use abi::types::{FuncType, ValType};
+use abi::value::Value;
+
+use super::guest::Guest;
+use super::linked::{ExportedFunc, HostImport};
+use super::running::Running;
+use super::standing::ProcessMeter;
+use super::task::give;
+use crate::domain::Domain;
+
+/// An edge of the tree that crosses a boundary.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// Whom it leads to.
+    pub func: Arc<ExportedFunc>,
+    /// What holds for calls over it.
+    pub policy: EdgePolicy,
+}
+
+/// What holds for the calls over an edge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EdgePolicy {
+    /// What a caller gets when the callee's domain fails.
+    pub on_fault: OnFault,
+    /// How long a caller waits, from its call on, before that counts as a failure; nanoseconds.
+    pub deadline_ns: Option<u64>,
+}
+
+/// What a caller gets when the domain that it called faults, is killed, or does not answer in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFault {
+    /// The call traps in turn.
+    #[default]
+    Trap,
+    /// An `err`, where the function's result can hold one; else as `Trap`.
+    Error,
+    /// The domain is started again and gets the same message again, so often; then as `Trap`. A message with handles
+    /// in it is not sent twice: the first call has taken them.
+    Retry(u32),
+}
+
+/// Carries a call through a port: lifts from the caller's side, has it served, lowers what comes back.
+///
+/// # Errors
+/// The trap that ends the caller's call.
+pub(super) fn call(
+    domain: &mut Domain,
+    import: &HostImport,
+    port: &Port,
+    core: &mut [u64],
+) -> Result<(), Trap> {
+    let running = Running::of_mut(domain);
+    let (number, peers) = (running.number, running.peers.upgrade().ok_or(Trap::CannotEnter)?);
+    running.refresh(&peers);
+    let args = run::lift_params(&mut Guest::new(domain, &import.caller), &import.ty, &import.params, core)?;
+    if let Some(meter) = Running::of(domain).standing.meter(import.caller.process) {
+        ProcessMeter::count(&meter.bytes_out, args.iter().map(Value::bytes).sum());
+    }
+    let served = peers.call(number, port, args);
+    // The callee may have ended meanwhile, and with it what handles led to.
+    Running::of_mut(domain).refresh(&peers);
+    let value = match served {
+        Ok(value) => value,
+        Err(fault) => match port.policy.on_fault {
+            OnFault::Error if !ends_the_caller(&fault) => match error_value(&import.ty, &fault) {
+                Some(error) => Some(error),
+                None => return Err(pass_on(domain, fault)),
+            },
+            _ => return Err(pass_on(domain, fault)),
+        },
+    };
+    give(&mut Guest::new(domain, &import.caller), import, value.as_ref(), core)
+}
+
+/// Whether the fault is not the callee's: the caller itself is ended, or it asked for the whole tree to end.
+fn ends_the_caller(fault: &Fault) -> bool {
+    let own = crate::sched::park::current_thread().and_then(|thread| thread.verdict());
+    matches!(fault.trap, Trap::Exit(_)) || own.is_some_and(|verdict| verdict == fault.trap)
+}
+
+/// Leaves the fault for the backtrace of the caller's; gives its trap.
+fn pass_on(domain: &mut Domain, fault: Fault) -> Trap {
+    let trap = fault.trap.clone();
+    domain.inherit(fault);
+    trap
+}
+
+/// The `err` that tells a caller of a fault, if the function's result can hold one: no payload, a string, or a variant
+/// with a case `internal-error` or `fault` of no payload, a string or an optional string.
+fn error_value(ty: &FuncType, fault: &Fault) -> Option<Value> {
+    let Some(ValType::Result(result)) = &ty.result else { return None };
+    let text = || Value::String(fault.trap.to_string().into());
+    let payload = match &result.err {
+        None => None,
+        Some(ValType::String) => Some(text()),
+        Some(ValType::Variant(cases)) => {
+            let fits = |ty: &Option<ValType>| match ty {
+                None | Some(ValType::String) => true,
+                Some(ValType::Option(some)) => **some == ValType::String,
+                Some(_) => false,
+            };
+            let case = cases
+                .iter()
+                .position(|case| matches!(&*case.name, "internal-error" | "fault") && fits(&case.ty))?;
+            let payload = match &cases[case].ty {
+                None => None,
+                Some(ValType::String) => Some(Box::new(text())),
+                Some(_) => Some(Box::new(Value::Option(Some(Box::new(text()))))),
+            };
+            Some(Value::Variant(u32::try_from(case).ok()?, payload))
+        }
+        Some(_) => return None,
+    };
+    Some(Value::Result(Err(payload.map(Box::new))))
+}

@@ -1,0 +1,192 @@
+//! What everybody may see of a domain, also while a thread executes it.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use abi::fault::{Fault, Trap};
+use abi::state::ProcessState;
+
+use crate::instance::Instance;
+use crate::jit::library::Library;
+use crate::mem::linear::Memory;
+
+/// How many faults of a domain are kept; older ones are only counted.
+const KEPT_FAULTS: usize = 64;
+
+/// The processes of a domain as they stand. It outlives the domain's lives.
+#[derive(Debug)]
+pub(super) struct Standing {
+    state: Mutex<State>,
+    meters: Box<[ProcessMeter]>,
+    /// Which process a thread has called, plus one; 0 for none.
+    serving: AtomicU32,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    processes: Vec<ProcessStanding>,
+    faults: VecDeque<Fault>,
+    ended: Option<Trap>,
+}
+
+/// One process.
+#[derive(Clone, Debug)]
+pub(super) struct ProcessStanding {
+    pub state: ProcessState,
+    pub libs: Vec<Arc<Library>>,
+    pub memories: Vec<Arc<Memory>>,
+}
+
+/// What one process has used. Counted as long as the tree stands, over all lives of its domain.
+#[derive(Debug, Default)]
+pub(super) struct ProcessMeter {
+    pub calls: AtomicU64,
+    pub host_calls: AtomicU64,
+    pub bytes_in: AtomicU64,
+    pub bytes_out: AtomicU64,
+    pub faults: AtomicU64,
+    pub peak_memory: AtomicU64,
+    pub handles: AtomicU32,
+}
+
+impl ProcessMeter {
+    /// Counts a call into the process and what it brought; or a call out of it.
+    pub fn count(counter: &AtomicU64, more: u64) {
+        counter.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+impl Standing {
+    /// A domain of so many processes that are starting.
+    pub fn new(processes: usize) -> Standing {
+        let standing = Standing {
+            state: Mutex::default(),
+            meters: (0..processes).map(|_| ProcessMeter::default()).collect(),
+            serving: AtomicU32::new(0),
+        };
+        standing.begin();
+        standing
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A life begins.
+    pub fn begin(&self) {
+        let starting =
+            ProcessStanding { state: ProcessState::Starting, libs: Vec::new(), memories: Vec::new() };
+        let mut state = self.state();
+        state.processes = vec![starting; self.meters.len()];
+        state.ended = None;
+    }
+
+    /// Everything is loaded.
+    pub fn up(&self) {
+        for process in &mut self.state().processes {
+            if process.state == ProcessState::Starting {
+                process.state = ProcessState::Ready;
+            }
+        }
+    }
+
+    /// A process has loaded a library.
+    pub fn loaded(&self, process: u32, instance: &Instance) {
+        if let Some(process) = self.state().processes.get_mut(process as usize) {
+            process.libs.push(Arc::clone(&instance.library));
+            process.memories.extend(instance.own_memories().cloned());
+        }
+        self.note_memory(process);
+    }
+
+    /// Keeps the most that a process's memories ever were.
+    pub fn note_memory(&self, process: u32) {
+        let bytes = self.memory_bytes(process);
+        if let Some(meter) = self.meter(process) {
+            meter.peak_memory.fetch_max(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes of a process's memories.
+    pub fn memory_bytes(&self, process: u32) -> u64 {
+        let state = self.state();
+        let memories = state.processes.get(process as usize).map_or(&[][..], |process| &process.memories);
+        memories.iter().map(|memory| memory.bytes() as u64).sum()
+    }
+
+    /// Processes have ended.
+    pub fn ended_processes(&self, processes: &[u32], exited: bool) {
+        let mut state = self.state();
+        for process in processes {
+            if let Some(process) = state.processes.get_mut(*process as usize) {
+                process.state = if exited { ProcessState::Exited } else { ProcessState::Faulted };
+            }
+        }
+    }
+
+    /// Keeps a fault.
+    pub fn keep(&self, fault: Fault, processes: &[u32]) {
+        for process in processes {
+            if let Some(meter) = self.meter(*process) {
+                meter.faults.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let mut state = self.state();
+        if state.faults.len() == KEPT_FAULTS {
+            state.faults.pop_front();
+        }
+        state.faults.push_back(fault);
+    }
+
+    /// The faults that are kept, oldest first.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.state().faults.iter().cloned().collect()
+    }
+
+    /// The domain is no more: its memories are let go.
+    pub fn end(&self, why: &Trap) {
+        let mut state = self.state();
+        for process in &mut state.processes {
+            process.memories = Vec::new();
+            process.libs = Vec::new();
+            if process.state != ProcessState::Faulted {
+                process.state = ProcessState::Exited;
+            }
+        }
+        state.ended.get_or_insert_with(|| why.clone());
+        for meter in &self.meters {
+            meter.handles.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Why it has ended, if it has.
+    pub fn ended(&self) -> Option<Trap> {
+        self.state().ended.clone()
+    }
+
+    /// A process as it stands; one that a thread has called and is not back from is running.
+    pub fn process(&self, process: u32) -> Option<ProcessStanding> {
+        let mut standing = self.state().processes.get(process as usize)?.clone();
+        let served = self.serving.load(Ordering::Relaxed) == process + 1;
+        if served && standing.state == ProcessState::Ready {
+            standing.state = ProcessState::Running;
+        }
+        Some(standing)
+    }
+
+    /// What a process has used.
+    pub fn meter(&self, process: u32) -> Option<&ProcessMeter> {
+        self.meters.get(process as usize)
+    }
+
+    /// A thread enters a process from outside its domain; gives which one it was in before.
+    pub fn enter(&self, process: u32) -> u32 {
+        self.serving.swap(process + 1, Ordering::Relaxed)
+    }
+
+    /// It is back.
+    pub fn leave(&self, before: u32) {
+        self.serving.store(before, Ordering::Relaxed);
+    }
+}
