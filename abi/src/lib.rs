@@ -9,6 +9,7 @@
 //! - [`flat`]: flattening into core values
 //! - [`value`]: component values as data
 //! - [`wave`]: values as text
+//! - [`handletext`]: arguments with handles as text
 //! - [`text`]: strings in the three encodings
 //! - [`handle`]: the table of a process's handles
 //! - [`scope`]: what a call lent and borrowed
@@ -17,12 +18,14 @@
 //! - [`run`]: the interpreter, made of `lift` and `lower`
 //! - [`typed`]: Rust types that cross the boundary without a [`value::Value`] in between
 //! - [`sample`]: types and values made from bytes, for tests and fuzzers
+//! - [`vary`]: values made at random, changed, made simpler, for fuzzers
 //! - [`id`], [`state`], [`fault`]: names for what runs and how it ends
 //! - [`limits`]: every bound of the canonical ABI
 
 pub mod fault;
 pub mod flat;
 pub mod handle;
+pub mod handletext;
 pub mod id;
 pub mod layout;
 mod lift;
@@ -39,4 +42,5 @@ pub mod text;
 pub mod typed;
 pub mod types;
 pub mod value;
+pub mod vary;
 pub mod wave;
