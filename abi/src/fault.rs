@@ -219,6 +219,9 @@ pub enum Trap {
     /// Domains wait for each other: the cycle, by names.
     #[error("deadlock: {0}")]
     Deadlock(String),
+    /// The guest was given so many steps, and has taken them.
+    #[error("out of steps: it has not come to an end within those it was given")]
+    OutOfSteps,
     /// A host function failed.
     #[error("{0}")]
     Host(String),

@@ -51,8 +51,8 @@ fn written(ty: &ValType) -> ValType {
 /// A value of [`written`] as one of `ty`.
 fn handed(ty: &ValType, value: Value) -> Value {
     let resource = |ty: &ResourceType, payload: Option<Box<Value>>| match payload.as_deref() {
-        Some(Value::U32(rep)) => Resource { ty: *ty, rep: *rep },
-        _ => Resource { ty: *ty, rep: 0 },
+        Some(Value::U32(rep)) => Resource { ty: *ty, rep: *rep, generation: 0 },
+        _ => Resource { ty: *ty, rep: 0, generation: 0 },
     };
     let boxed = |ty: Option<&ValType>, payload: Option<Box<Value>>| match (ty, payload) {
         (Some(ty), Some(value)) => Some(Box::new(handed(ty, *value))),

@@ -71,9 +71,15 @@ pub enum Import {
     Module(Arc<Library>),
 }
 
+/// Makes a function for an import that nobody offers, by its name: `instance#function`, or the import's own.
+pub type StandIn = dyn Fn(&str) -> Arc<dyn HostFunc> + Send + Sync;
+
 /// What the host offers, by import name.
 #[derive(Clone, Default)]
 pub struct Imports {
     /// The names, as written in a component's imports.
     pub names: BTreeMap<String, Import>,
+    /// Who serves the functions that have no name here, where somebody does; resource types that have none are then
+    /// types that nothing happens to.
+    pub stand_in: Option<Arc<StandIn>>,
 }

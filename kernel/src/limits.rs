@@ -54,6 +54,14 @@ pub const ADAPTER_UNROLLED_ELEMENTS: u32 = 4;
 pub const MAX_CARRIED_VALUES: usize = 1 << 22;
 /// Locals times blocks of one function: what building its data flow can cost at worst.
 pub const MAX_LOCALS_TIMES_BLOCKS: usize = 1 << 28;
+/// Edges of watched code that are told apart.
+pub const WATCHED_EDGES: usize = 1 << 21;
+/// Comparisons of watched code that are kept.
+pub const WATCHED_COMPARES: usize = 1 << 14;
+/// Pairs of texts of watched code that are kept.
+pub const WATCHED_TEXTS: usize = 1 << 10;
+/// Bytes that are kept of each of them.
+pub const WATCHED_TEXT_BYTES: usize = 64;
 /// Processes of one tree.
 pub const MAX_PROCESSES: usize = 10_000;
 /// Core instances of one tree.

@@ -73,8 +73,8 @@ pub fn plain(ty: &ValType) -> Value {
         ValType::Option(_) => Value::Option(None),
         ValType::Result(result) => Value::Result(Ok(boxed(&result.ok))),
         ValType::Flags(_) => Value::Flags(0),
-        ValType::Own(ty) => Value::Own(Resource { ty: *ty, rep: 0 }),
-        ValType::Borrow(ty) => Value::Borrow(Resource { ty: *ty, rep: 0 }),
+        ValType::Own(ty) => Value::Own(Resource { ty: *ty, rep: 0, generation: 0 }),
+        ValType::Borrow(ty) => Value::Borrow(Resource { ty: *ty, rep: 0, generation: 0 }),
         ValType::Stream(_) | ValType::Future(_) | ValType::ErrorContext => Value::Tuple(Vec::new()),
     }
 }
@@ -138,8 +138,12 @@ impl<'c> Inventor<'c> {
                 Value::Result(if is_ok { Ok(payload) } else { Err(payload) })
             }
             ValType::Flags(labels) => Value::Flags(self.flags(labels.len())),
-            ValType::Borrow(ty) => Value::Borrow(Resource { ty: *ty, rep: self.chance.below(8) as u32 }),
-            ValType::Own(ty) => Value::Own(Resource { ty: *ty, rep: self.chance.below(8) as u32 }),
+            ValType::Borrow(ty) => {
+                Value::Borrow(Resource { ty: *ty, rep: self.chance.below(8) as u32, generation: 0 })
+            }
+            ValType::Own(ty) => {
+                Value::Own(Resource { ty: *ty, rep: self.chance.below(8) as u32, generation: 0 })
+            }
             ValType::Stream(_) | ValType::Future(_) | ValType::ErrorContext => Value::Tuple(Vec::new()),
         }
     }

@@ -71,8 +71,13 @@ impl Executable {
     }
 
     /// The executable with its machine code, as bytes.
+    ///
+    /// # Panics
+    /// If the engine watches: such code is good for one run only.
     #[must_use]
     pub fn to_image(&self) -> Vec<u8> {
+        let watched = self.libraries.iter().any(|library| library.is_watched());
+        assert!(!watched, "watched code has addresses of this run in it");
         packed::write(&self.engine, &self.bytes, &self.libraries)
     }
 

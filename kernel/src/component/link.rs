@@ -178,6 +178,11 @@ impl Linker<'_> {
         Ok(Place { domain, process: counted(processes.len() - 1, "processes", MAX_PROCESSES)? })
     }
 
+    /// Whether an import that nobody offers is no error.
+    pub(super) fn lenient(&self) -> bool {
+        self.options.missing_is_fault || self.offers.stand_in.is_some()
+    }
+
     pub(super) fn place_of(&self, process: u32) -> Place {
         self.processes[process as usize].place
     }

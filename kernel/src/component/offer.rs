@@ -104,7 +104,7 @@ fn instance(
         .map(|(name, item)| (name.clone(), item.ty))
         .collect();
     // An instance of nothing but types needs nobody.
-    if offers.is_none() && !linker.options.missing_is_fault && items.iter().any(|(_, ty)| runs(*ty)) {
+    if offers.is_none() && !linker.lenient() && items.iter().any(|(_, ty)| runs(*ty)) {
         return Err(LinkError::Missing { kind: "instance", name: name.to_owned() });
     }
     for (export, ty) in items {
@@ -130,6 +130,11 @@ fn missing_func(
     name: &str,
     id: ComponentFuncTypeId,
 ) -> Result<Def, LinkError> {
+    if let Some(stand_in) = &linker.offers.stand_in {
+        let ty = Arc::new(Resolver::new(frame).func(id)?);
+        let host = HostDef { name: name.to_owned(), ty, func: stand_in(name) };
+        return Ok(Def::Func(Rc::new(FuncDef::Host(host))));
+    }
     if !linker.options.missing_is_fault {
         return Err(LinkError::Missing { kind: "function", name: name.to_owned() });
     }
@@ -144,7 +149,7 @@ fn resource(linker: &mut Linker<'_>, name: &str, offer: Option<&Import>) -> Resu
             Ok(Def::Resource(resource.ty))
         }
         Some(offer) => Err(mismatch(name, "resource", offered_kind(offer))),
-        None if linker.options.missing_is_fault => {
+        None if linker.lenient() => {
             let number = u32::try_from(linker.resources.len()).map_err(|_| dangling("resource type"))?;
             linker.resources.push(ResourceInfo { place: None, dtor: None });
             Ok(Def::Resource(ResourceType(number)))

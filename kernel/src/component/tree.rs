@@ -19,8 +19,8 @@ use super::peers::Peers;
 use super::running::Running;
 use crate::domain::Domain;
 use crate::domain::externs::{Extern, Func};
-use crate::instance::InstanceIndex;
 use crate::instance::create::InstantiateError;
+use crate::instance::{Instance, InstanceIndex};
 use crate::jit::engine::Engine;
 use crate::jit::library::Library;
 use crate::quota::Quota;
@@ -33,6 +33,15 @@ static NEXT_PID: AtomicU32 = AtomicU32::new(1);
 /// A component tree that has been launched.
 pub struct Tree {
     peers: Arc<Peers>,
+}
+
+/// What processes hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of linear memories.
+    pub memory_bytes: u64,
+    /// Handles.
+    pub handles: u64,
 }
 
 /// A process as the console shows it.
@@ -206,6 +215,20 @@ impl Tree {
     #[must_use]
     pub fn generation(&self, domain: u32) -> u32 {
         self.peers.generation(domain)
+    }
+
+    /// What all processes hold together; of domains that are executing, nothing.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let mut usage = Usage::default();
+        for domain in (0..self.peers.count()).filter_map(|number| self.peers.idle(number).ok()) {
+            let tables = &Running::of(&domain).handles.tables;
+            usage.handles += tables.iter().map(|table| u64::from(table.live())).sum::<u64>();
+            let instances =
+                (0..).take(domain.instance_count()).map(|index| domain.instance(InstanceIndex(index)));
+            usage.memory_bytes += instances.map(Instance::own_memory_bytes).sum::<u64>();
+        }
+        usage
     }
 
     /// The processes, the root first, parents before children. Waits for nobody: a thread may be executing them.

@@ -6,7 +6,9 @@
 
 use super::Instance;
 use super::builtins_exception::Handlers;
-use super::{builtins_atomic, builtins_component, builtins_exception, builtins_memory, builtins_table};
+use super::{
+    builtins_atomic, builtins_component, builtins_exception, builtins_memory, builtins_table, builtins_watch,
+};
 use crate::arch;
 use crate::domain::Domain;
 use crate::jit::builtin::Builtin;
@@ -65,6 +67,7 @@ const fn address(builtin: Builtin) -> *const () {
         Builtin::move_bytes => builtins_memory::move_bytes as *const (),
         Builtin::fill_bytes => builtins_memory::fill_bytes as *const (),
         Builtin::transcode => builtins_component::transcode as *const (),
+        Builtin::watch_texts => builtins_watch::texts as *const (),
     }
 }
 

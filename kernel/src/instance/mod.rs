@@ -10,7 +10,7 @@
 //! - [`exceptions`]: core exceptions and when they are dropped
 //! - [`builtins`]: the table of the kernel functions that compiled code calls
 //! - [`builtins_memory`], [`builtins_table`], [`builtins_atomic`], [`builtins_exception`],
-//!   [`builtins_component`]: those functions
+//!   [`builtins_component`], [`builtins_watch`]: those functions
 
 pub mod builtins;
 pub mod builtins_atomic;
@@ -18,6 +18,7 @@ pub mod builtins_component;
 pub mod builtins_exception;
 pub mod builtins_memory;
 pub mod builtins_table;
+pub mod builtins_watch;
 pub mod create;
 pub mod exceptions;
 pub mod images;

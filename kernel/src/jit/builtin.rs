@@ -94,4 +94,6 @@ builtins! {
     /// [`abi::text::Step`], source, its bytes, destination, its bytes → bytes read << 32 | bytes written, or -1 with a
     /// trap pending
     transcode(I32, Ptr, I64, Ptr, I64) -> I64;
+    /// how many of the next are arguments of the function, up to four arguments: watched code got texts, perhaps
+    watch_texts(I32, I32, I32, I32, I32);
 }

@@ -35,7 +35,8 @@ pub struct Source<'a> {
 /// # Errors
 /// [`CompileError`]
 pub(super) fn compile(engine: &Engine, module: &Module, source: &Source<'_>) -> Result<Image, CompileError> {
-    let unit = Unit { module, start: source.start, isa: engine.isa() };
+    let board = engine.board().map(|board| &**board);
+    let unit = Unit { module, start: source.start, isa: engine.isa(), board };
     let count = source.funcs.len();
     debug_assert_eq!(count, module.defined_funcs(), "the validator compares the sections");
     let mut order: Vec<usize> = (0..count).collect();

@@ -16,6 +16,7 @@ use super::sections;
 use super::sig::{SigId, Signatures};
 use super::trampoline::{Trampoline, Way};
 use super::valtype::CoreFuncType;
+use super::watch::{Board, Watch};
 
 /// Settings of an engine.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct EngineOptions {
     pub threads: Option<usize>,
     /// Whether the code generator checks what it is given and makes: slow, for tests.
     pub verify: bool,
+    /// What code notes while it runs.
+    pub watch: Watch,
 }
 
 /// Everything of WebAssembly that the kernel compiles.
@@ -38,7 +41,7 @@ pub fn features() -> WasmFeatures {
 
 impl Default for EngineOptions {
     fn default() -> EngineOptions {
-        EngineOptions { features: features(), threads: None, verify: cfg!(test) }
+        EngineOptions { features: features(), threads: None, verify: cfg!(test), watch: Watch::Nothing }
     }
 }
 
@@ -62,6 +65,7 @@ struct Inner {
     signatures: RwLock<Signatures>,
     libraries: Mutex<HashMap<[u8; 32], Weak<Library>>>,
     trampolines: Mutex<HashMap<(SigId, Way), Arc<Trampoline>>>,
+    board: Option<Arc<Board>>,
 }
 
 impl Engine {
@@ -81,6 +85,7 @@ impl Engine {
         let isa = isa(&options).map_err(EngineError::Target)?;
         let inner = Inner {
             isa,
+            board: Board::new(options.watch).map(Arc::new),
             options,
             signatures: RwLock::default(),
             libraries: Mutex::default(),
@@ -93,6 +98,12 @@ impl Engine {
     #[must_use]
     pub fn options(&self) -> &EngineOptions {
         &self.inner.options
+    }
+
+    /// Where its code notes what it does, if that is watched.
+    #[must_use]
+    pub fn board(&self) -> Option<&Arc<Board>> {
+        self.inner.board.as_ref()
     }
 
     /// The target.
@@ -150,7 +161,7 @@ impl Engine {
     fn compile(&self, hash: [u8; 32], source: Source<'_>) -> Result<Arc<Library>, CompileError> {
         let module = self.module(sections::without_code(source.wasm)?)?;
         let image = compile::compile(self, &module, &source)?;
-        self.keep(Library::new(hash, module, image.publish(&[])?))
+        self.keep(Library::new(hash, module, image.publish(&[])?, self.board().cloned()))
     }
 
     /// Parses the sections that were kept of a module.

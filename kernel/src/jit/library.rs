@@ -7,6 +7,7 @@ use cranelift_codegen::ir::TrapCode;
 
 use super::image::Code;
 use super::module::Module;
+use super::watch::Board;
 use crate::trap::site::{Catch, CodeFrame, CodeInfo};
 
 /// A compiled core module.
@@ -17,6 +18,8 @@ pub struct Library {
     pub module: Module,
     pub(super) code: Code,
     derived: OnceLock<Box<dyn Any + Send + Sync>>,
+    /// Whose address the code has, if it is watched.
+    board: Option<Arc<Board>>,
 }
 
 impl std::fmt::Debug for Library {
@@ -37,8 +40,14 @@ pub struct Site {
 }
 
 impl Library {
-    pub(super) fn new(hash: [u8; 32], module: Module, code: Code) -> Library {
-        Library { hash, module, code, derived: OnceLock::new() }
+    pub(super) fn new(hash: [u8; 32], module: Module, code: Code, board: Option<Arc<Board>>) -> Library {
+        Library { hash, module, code, derived: OnceLock::new(), board }
+    }
+
+    /// Whether its code notes what it does: it is good for this run of atoll only.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.board.is_some()
     }
 
     /// What those who instantiate the library compute once from its module, and keep with it.

@@ -10,6 +10,7 @@
 //! - [`engine`]: settings, signatures, caches; [`compile`]: all functions of a module; [`library`]: the result;
 //!   [`compile_error`]: why there is none
 //! - [`precompiled`]: a library as bytes
+//! - [`watch`]: what code notes of its run, if it is asked to
 //! - `trampoline`: between the host's calling convention and the guests'; `routine`: what compiled code calls for
 //!   operators without an instruction
 
@@ -31,3 +32,4 @@ mod trampoline;
 pub mod translate;
 pub mod trapcode;
 pub mod valtype;
+pub mod watch;

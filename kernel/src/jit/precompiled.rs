@@ -138,7 +138,7 @@ impl Engine {
             return Err(ImageError::Damaged("functions are missing".to_owned()));
         }
         let code = Image::from_parts(stored.code, tables).publish(&[])?;
-        Ok(self.keep(Library::new(stored.hash, module, code))?)
+        Ok(self.keep(Library::new(stored.hash, module, code, None))?)
     }
 }
 

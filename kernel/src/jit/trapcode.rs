@@ -52,4 +52,6 @@ codes! {
     CANNOT_ENTER = 13 => Some(Trap::CannotEnter);
     /// A call out of a process that may not be left.
     CANNOT_LEAVE = 14 => Some(Trap::CannotLeave);
+    /// Watched code has no steps left.
+    OUT_OF_STEPS = 15 => Some(Trap::OutOfSteps);
 }

@@ -138,6 +138,7 @@ impl FuncTranslator<'_> {
             branched: true,
         });
         self.stack.extend_from_slice(self.builder.block_params(head));
+        self.watch_loop();
     }
 
     /// The false edge goes to the end, with the parameters as results, until an `else` redirects it.
@@ -154,6 +155,7 @@ impl FuncTranslator<'_> {
         self.builder.switch_to_block(then);
         let frame = self.frames.last_mut().expect("just pushed");
         frame.kind = FrameKind::If { branch, otherwise: end, params };
+        self.watch_edge();
     }
 
     fn otherwise(&mut self) {
@@ -164,6 +166,11 @@ impl FuncTranslator<'_> {
         if self.reachable {
             self.fall_through(at);
         }
+        self.redirect_false(at);
+    }
+
+    /// Translation goes on where the condition of an `if` is false.
+    fn redirect_false(&mut self, at: usize) {
         let frame = &mut self.frames[at];
         let FrameKind::If { branch, otherwise, params } = std::mem::replace(&mut frame.kind, FrameKind::Else)
         else {
@@ -176,6 +183,7 @@ impl FuncTranslator<'_> {
         self.builder.switch_to_block(block);
         self.stack.extend_from_slice(self.builder.block_params(block));
         self.reachable = true;
+        self.watch_edge();
     }
 
     /// Jumps from the point of translation past the end of a frame, with its results.
@@ -200,7 +208,13 @@ impl FuncTranslator<'_> {
                 }
                 return;
             }
-            // The condition was false and there is no `else`.
+            // The condition was false and there is no `else`: watched, that edge has a counter.
+            FrameKind::If { .. } if self.watcher.is_some() => {
+                if self.reachable {
+                    self.fall_through(at);
+                }
+                self.redirect_false(at);
+            }
             FrameKind::If { .. } => self.frames[at].branched = true,
             FrameKind::Block | FrameKind::Else => {}
             FrameKind::Try => self.close_try(),
@@ -243,6 +257,9 @@ impl FuncTranslator<'_> {
 
     /// Ends the block with a branch that may be taken; translation goes on where it is not.
     pub(super) fn branch_unless(&mut self, condition: Value, next: Block, target: Block, args: &[Value]) {
+        if self.watch_branch(condition, next, target, args) {
+            return;
+        }
         let args = self.block_args(args);
         self.builder.ins().brif(condition, target, &args, next, &[]);
         self.builder.seal_block(next);
@@ -270,9 +287,10 @@ impl FuncTranslator<'_> {
         let args = self.peek(carried);
         let mut between: HashMap<u32, Block> = HashMap::new();
         let mut order = Vec::new();
+        let direct = carried == 0 && self.watcher.is_none();
         let mut edge = |this: &mut Self, depth: u32| {
             let (target, _) = this.label(depth);
-            if carried == 0 {
+            if direct {
                 return target;
             }
             *between.entry(depth).or_insert_with(|| {
@@ -285,7 +303,7 @@ impl FuncTranslator<'_> {
         for depth in table.targets() {
             blocks.push(edge(self, depth?));
         }
-        let default = if carried == 0 { default } else { edge(self, table.default()) };
+        let default = if direct { default } else { edge(self, table.default()) };
         let pool = &mut self.builder.func.dfg.value_lists;
         let mut call = |block| cranelift_codegen::ir::BlockCall::new(block, std::iter::empty(), pool);
         let targets: Vec<_> = blocks.into_iter().map(&mut call).collect();
@@ -296,6 +314,7 @@ impl FuncTranslator<'_> {
             self.check_weight()?;
             self.builder.seal_block(block);
             self.builder.switch_to_block(block);
+            self.watch_edge();
             self.jump(target, &args);
         }
         self.reachable = false;

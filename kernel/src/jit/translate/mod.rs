@@ -5,6 +5,7 @@
 //! - [`translator`]: operand and control stack
 //! - [`signature`]: machine signatures
 //! - `control`, `calls`, `access`, `bulk`, `slots`, `refs`, `trytable`: operators by family
+//! - `watching`: what is added where somebody watches
 //! - `operands`: the translator as operator tables see it
 //! - `numeric`, `convert`, `simd`, `atomic`: those tables
 
@@ -24,6 +25,7 @@ mod simd;
 mod slots;
 mod translator;
 mod trytable;
+mod watching;
 
 use cranelift_codegen::ir::{Function, InstBuilder, SourceLoc, Value, types};
 use cranelift_codegen::isa::TargetIsa;
@@ -37,6 +39,7 @@ use super::compile_error::CompileError;
 use super::module::Module;
 use super::sections;
 use super::valtype::ValType;
+use super::watch::Board;
 
 /// What all functions of a module share.
 #[derive(Clone, Copy)]
@@ -47,6 +50,8 @@ pub struct Unit<'a> {
     pub start: u64,
     /// The target.
     pub isa: &'a dyn TargetIsa,
+    /// Where code notes what it does, if that is watched.
+    pub board: Option<&'a Board>,
 }
 
 /// Validates a body and translates it into `func`, which is empty.
@@ -75,10 +80,10 @@ pub fn translate(
     }
 }
 
-impl FuncTranslator<'_> {
+impl<'a> FuncTranslator<'a> {
     fn body(
         &mut self,
-        unit: Unit<'_>,
+        unit: Unit<'a>,
         results: usize,
         body: &FunctionBody<'_>,
         validator: &mut FuncValidator<ValidatorResources>,
@@ -88,6 +93,9 @@ impl FuncTranslator<'_> {
         debug_assert_eq!(returns.len(), results);
         self.open(FrameKind::Block, 0, &returns);
         self.parameters(ty.params.iter().copied());
+        if let Some(board) = unit.board {
+            self.watch(board);
+        }
         let mut reader = body.get_binary_reader();
         for _ in 0..reader.read_var_u32()? {
             self.offset = reader.original_position();
@@ -95,6 +103,7 @@ impl FuncTranslator<'_> {
             validator.define_locals(self.offset, count, ty)?;
             self.declare(count, ty)?;
         }
+        self.watch_entry(&ty.params, &ty.results);
         reader.set_features(*validator.features());
         let mut reader = OperatorsReader::new(reader);
         while !reader.eof() {
@@ -155,6 +164,7 @@ impl FuncTranslator<'_> {
             self.skip(op);
             return Ok(());
         }
+        self.watch_compare(op);
         let known = self.control(op)?
             || self.scalar_access(op)
             || self.slots(op)

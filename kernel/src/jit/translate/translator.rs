@@ -15,6 +15,7 @@ use super::super::sig::SigId;
 use super::super::trapcode;
 use super::super::valtype::ValType;
 use super::signature;
+use super::watching::Watcher;
 use crate::limits::{MAX_CARRIED_VALUES, MAX_LOCALS_TIMES_BLOCKS};
 use crate::vm;
 
@@ -46,6 +47,8 @@ pub struct FuncTranslator<'a> {
     pub(super) sigs: HashMap<SigId, SigRef>,
     builtin_sigs: HashMap<Builtin, SigRef>,
     pub(super) funcs: HashMap<u32, FuncRef>,
+    /// Where code notes what it does, if that is watched.
+    pub(super) watcher: Option<Watcher<'a>>,
 }
 
 /// Memory flags by what is accessed.
@@ -143,6 +146,7 @@ pub(super) enum Region {
     Elements,
     Globals,
     Payload,
+    Board,
     /// A global that nobody outside the module sees.
     Private(u32),
 }
@@ -156,6 +160,7 @@ pub(super) fn region(builder: &mut FunctionBuilder<'_>, which: Region) -> AliasR
         Region::Elements => (3, "table elements"),
         Region::Globals => (4, "shared globals"),
         Region::Payload => (5, "exception values"),
+        Region::Board => (6, "what is watched"),
         Region::Private(index) => (8 + index, "private global"),
     };
     builder.func.dfg.alias_regions.insert(AliasRegionData { user_id, description: description.into() })
@@ -185,6 +190,7 @@ impl<'a> FuncTranslator<'a> {
             sigs: HashMap::new(),
             builtin_sigs: HashMap::new(),
             funcs: HashMap::new(),
+            watcher: None,
         }
     }
 
