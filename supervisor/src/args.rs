@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::exit_code;
+use crate::fuzz::FuzzArgs;
 use crate::grant::{Dir, Var};
 use crate::paint::When;
 use crate::wast::WastArgs;
@@ -52,6 +53,8 @@ pub enum Command {
     Compile(Compile),
     /// Run scripts of WebAssembly's official suites (`.wast`).
     Wast(WastArgs),
+    /// Look for calls that make a component trap, hang, leak or contradict itself.
+    Fuzz(FuzzArgs),
     /// Print a shell's completion script.
     Completions {
         /// Which shell.
@@ -71,7 +74,8 @@ const RUN_HELP: &str = "Examples:
 
 A guest reaches nothing but what is granted: no folder without --dir, no variable without --env.
 Values are written in WAVE: 1, 2.5, true, 'c', \"text\", [1, 2], (1, \"a\"), {x: 1}, some(1), none, ok(1), err(\"e\"),
-red, circle(2.5), {read, write}.";
+red, circle(2.5), {read, write}. With more than one --invoke, own(0) and borrow(0) are the first resource that
+results have brought, own(1) the second.";
 
 /// `atoll run`
 #[derive(Debug, clap::Args)]
@@ -86,9 +90,9 @@ pub struct Run {
     /// Pass on all variables of this process.
     #[arg(long)]
     pub inherit_env: bool,
-    /// Call an exported function instead of `run`, and print its result in WAVE.
-    #[arg(long, value_name = "NAME(ARGS)")]
-    pub invoke: Option<String>,
+    /// Call an exported function instead of `run`, and print its result in WAVE. Given again, all are called in order.
+    #[arg(long = "invoke", value_name = "NAME(ARGS)")]
+    pub invokes: Vec<String>,
     /// Show the tree on standard error before anything runs.
     #[arg(long)]
     pub tree: bool,

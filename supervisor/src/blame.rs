@@ -47,6 +47,14 @@ struct Run<'a> {
     times: usize,
 }
 
+/// A call chain, a frame a line, innermost first.
+#[must_use]
+pub fn chain_text(frames: &[Frame], paint: Paint) -> String {
+    let mut text = String::new();
+    chain(&mut text, frames, paint);
+    text
+}
+
 fn chain(text: &mut String, frames: &[Frame], paint: Paint) {
     let runs = runs(frames);
     let name_width = runs.iter().map(|run| run.frame.process_name.chars().count()).max().unwrap_or(0);
@@ -80,7 +88,9 @@ fn same_function(a: &Frame, b: &Frame) -> bool {
         && a.func_index.is_some()
 }
 
-fn function(frame: &Frame) -> String {
+/// A frame's function: its module and its name.
+#[must_use]
+pub fn function(frame: &Frame) -> String {
     let name = frame.func_name.as_deref().map(|name| format!("{:#}", rustc_demangle::demangle(name)));
     match (&frame.module, name, frame.func_index) {
         (Some(module), Some(name), Some(_)) => format!("{module}!{name}"),

@@ -12,7 +12,7 @@ use crate::complaint::Complaint;
 use crate::exit_code::Exit;
 use crate::paint::Paint;
 use crate::program::Program;
-use crate::{blame, check, image_file, launch, survey, wast, world};
+use crate::{blame, check, fuzz, image_file, launch, survey, wast, world};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -95,6 +95,7 @@ fn perform(command: &Command, paints: Paints) -> Result<Exit, Trouble> {
             Ok(_) => Ok(Exit::Guest(1)),
             Err(error) => Err(Complaint::new(Exit::Failed, "scripts cannot be run").because(error).into()),
         },
+        Command::Fuzz(args) => fuzz::run(args, paints),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Args::command(), "atoll", &mut script);

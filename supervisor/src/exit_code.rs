@@ -25,7 +25,10 @@ pub enum Exit {
 /// Every code with its meaning; a shell, `env` and container engines use 125 to 127 and 128 + signal alike.
 pub const TABLE: [(&str, &str); 7] = [
     ("0", "success"),
-    ("1", "the guest's `run` returned an error, or a script of `atoll wast` failed"),
+    (
+        "1",
+        "the guest's `run` returned an error, a script of `atoll wast` failed, or `atoll fuzz` found something",
+    ),
     ("2", "the command line is wrong"),
     ("125", "atoll itself failed, as when memory or disk is full"),
     ("126", "the file cannot be run: no component, invalid, missing import, stale image"),

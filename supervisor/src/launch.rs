@@ -20,6 +20,9 @@ use crate::callable::{self, Callable};
 use crate::complaint::Complaint;
 use crate::console::{Paints, Trouble, print, tree_name};
 use crate::exit_code::Exit;
+use crate::fuzz::held::{Did, Held};
+use crate::fuzz::steps::Step;
+use crate::fuzz::surface::Surface;
 use crate::program::{Content, Program};
 use crate::progress::Progress;
 use crate::{image_file, survey, treetext};
@@ -36,7 +39,7 @@ pub fn run(args: &Run, paints: Paints) -> Result<Exit, Trouble> {
             .advise("options go before FILE; see `atoll run --help`")
             .into());
     }
-    if args.invoke.is_some() && !guest_args.is_empty() {
+    if !args.invokes.is_empty() && !guest_args.is_empty() {
         let complaint =
             Complaint::new(Exit::Usage, "--invoke takes its arguments in parentheses, not after FILE");
         return Err(complaint.advise("for example: --invoke 'area(circle(2.5))'").into());
@@ -45,9 +48,10 @@ pub fn run(args: &Run, paints: Paints) -> Result<Exit, Trouble> {
     let engine = engine()?;
     let linked = Arc::new(link(&source.path, &executable(&engine, &source)?)?);
     // What is asked for is looked up before anything runs.
-    let entry = match &args.invoke {
-        Some(call) => Entry::invoked(&source.path, &linked, call)?,
-        None => Entry::command(&source.path, &linked)?,
+    let entry = match args.invokes.as_slice() {
+        [] => Entry::command(&source.path, &linked)?,
+        [call] => Entry::invoked(&source.path, &linked, call)?,
+        calls => Entry::several(&source.path, &linked, calls)?,
     };
     let wasi = wasi(&source.name, args, guest_args)?;
     let mut tree = launch(&engine, &source.path, Arc::clone(&linked), wasi)?;
@@ -191,6 +195,7 @@ pub fn callables(linked: &Linked) -> Vec<Callable> {
 enum Entry {
     Command(ExportedFunc),
     Invoked(ExportedFunc, Vec<Value>),
+    Several(Surface, Vec<Step>),
 }
 
 impl Entry {
@@ -233,10 +238,25 @@ impl Entry {
         Ok(Entry::Invoked(func.clone(), args))
     }
 
+    /// Calls in order; a later one can take resources that an earlier one brought.
+    fn several(path: &str, linked: &Linked, calls: &[String]) -> Result<Entry, Complaint> {
+        let surface = Surface::of(path, linked, &[])?;
+        let steps = calls.iter().map(|call| {
+            Step::parse(&surface, call).map_err(|error| {
+                Complaint::new(Exit::Usage, format!("--invoke '{call}'"))
+                    .because(error)
+                    .advise("several calls are named in full: INTERFACE@VERSION#FUNCTION(…)")
+            })
+        });
+        let steps = steps.collect::<Result<_, _>>()?;
+        Ok(Entry::Several(surface, steps))
+    }
+
     fn call(self, tree: &mut Tree) -> Result<Exit, Trouble> {
         let (func, args) = match &self {
             Entry::Command(func) => (func, &[][..]),
             Entry::Invoked(func, args) => (func, args.as_slice()),
+            Entry::Several(surface, steps) => return perform(tree, surface, steps),
         };
         let result = match tree.call(func, args) {
             Ok(result) => result,
@@ -251,6 +271,30 @@ impl Entry {
             _ => Ok(Exit::Success),
         }
     }
+}
+
+/// Makes calls in order and prints what each returned.
+fn perform(tree: &mut Tree, surface: &Surface, steps: &[Step]) -> Result<Exit, Trouble> {
+    let mut held = Held::default();
+    for step in steps {
+        let did = match held.perform(tree, surface, step) {
+            Ok(did) => did,
+            Err(fault) => return Err(Trouble::Fault { fault: Box::new(fault), ended: ended(tree) }),
+        };
+        match (did, step) {
+            (Did::Returned(Some(value)), Step::Call { entry, .. }) => {
+                let ty = surface.entries[*entry].ty().result.as_ref();
+                let ty = ty.expect("a function with a result has its type");
+                print(&(wave::print(ty, &value) + "\n"))?;
+            }
+            (Did::Returned(_), _) => {}
+            (Did::Nothing, step) => {
+                let what = format!("--invoke '{}': there is no such resource", step.print(surface));
+                return Err(Complaint::new(Exit::Usage, what).into());
+            }
+        }
+    }
+    Ok(Exit::Success)
 }
 
 /// The paths of the processes that have faulted.

@@ -9,6 +9,7 @@
 //! - [`callable`]: exported functions by name; [`nearest`]: the name somebody meant
 //! - [`treeview`], [`treetext`]: the tree of processes as data and as text
 //! - [`complaint`], [`blame`]: what a person reads when something cannot be done, and when a guest faults
+//! - [`fuzz`]: looks for calls that make a component fail
 //! - [`wast`]: runs the scripts of WebAssembly's official suites
 //! - [`exit_code`]: exit codes; [`paint`], [`progress`]: what a terminal shows beyond text
 
@@ -19,6 +20,7 @@ pub mod check;
 pub mod complaint;
 pub mod console;
 pub mod exit_code;
+pub mod fuzz;
 pub mod grant;
 pub mod image_file;
 pub mod launch;

@@ -41,6 +41,14 @@ fn fault() {
     insta::assert_snapshot!("fault", outcome.stderr);
 }
 
+/// What is wrong with it is found in [`crate::hunting`]; this is what is right.
+#[test]
+fn bugs() {
+    let file = example("bugs.wat");
+    atoll(["run", "--invoke", "rank([3, 1, 2])", &file]).run().exits(0).prints("3\n");
+    atoll(["run", "--invoke", "knock(\"hello\")", &file]).run().exits(0).prints("false\n");
+}
+
 /// The text without what another compiler version would change: sizes of machine code, and where the file is.
 fn stable(text: &str, file: &str) -> String {
     let lines = text.replace(file, "FILE");

@@ -5,6 +5,7 @@
 //! - [`shell`]: running the binary, with a time limit
 //! - [`usage`]: command lines, help, wrong files and what is said of them
 //! - [`examples`]: every file of `examples/`
+//! - [`hunting`]: `atoll fuzz`
 //! - [`guests`]: components that real toolchains made, committed under `tests/guests`
 //! - [`mischief`]: damaged files, and guests that do what they must not
 //! - [`foreign`]: more real components, from a folder that `SHARED` names; skipped where there is none
@@ -12,6 +13,7 @@
 mod examples;
 mod foreign;
 mod guests;
+mod hunting;
 mod mischief;
 mod shell;
 mod usage;

@@ -1,0 +1,541 @@
+//! The hunt: makes sequences up, keeps what reaches something new, looks closer at it, brings in what is wrong.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use abi::vary::chance::Chance;
+use abi::vary::lexicon::Lexicon;
+use abi::vary::satisfy::{Pair, satisfying};
+use kernel::component::link::Isolate;
+use kernel::jit::watch::{Compared, Watch};
+
+use super::corpus::{self, Corpus};
+use super::coverage::{Coverage, Gain};
+use super::finding::{Finding, Origin};
+use super::harness::{End, Harness, Outcome, Settings};
+use super::judge::{self, Kind, Verdict};
+use super::reduce::reduce;
+use super::steps::{Sequence, Step};
+use crate::complaint::Complaint;
+
+/// Sequences that are made of what one kept sequence was seen to compare.
+const CLOSER: usize = 400;
+/// Pairs of operands that are kept of one comparison.
+const PAIRS_A_SITE: usize = 6;
+/// One kept sequence in so many is repeated often enough to see small leaks.
+const THOROUGH: usize = 16;
+/// After so many sequences a call that is made up is repeated as often, of one function after the other.
+const PROBE: u64 = 256;
+/// Probes of each function, until they become rarer.
+const PROBES: u64 = 8;
+/// Runs that making one finding small may cost.
+const REDUCING_RUNS: usize = 3000;
+/// Repetitions that making one leak small may cost.
+const REDUCING_LEAKS: usize = 60;
+/// What part of the steps is given to a sequence that takes them all, while it is made small.
+const REDUCED_STEPS: i64 = 16;
+
+/// What is hunted, and how.
+pub struct Plan {
+    /// The component's bytes.
+    pub bytes: Vec<u8>,
+    /// Another component with the same exports.
+    pub against: Option<Vec<u8>>,
+    /// Where both came from.
+    pub origin: Origin,
+    /// How sequences are run.
+    pub settings: Settings,
+    /// Everything follows from it, if one job runs.
+    pub seed: u64,
+    /// Sequences to run at most.
+    pub runs: Option<u64>,
+    /// Time to take at most.
+    pub time: Option<Duration>,
+    /// The folder that keeps sequences.
+    pub corpus: Option<PathBuf>,
+    /// The folder that findings are written to.
+    pub findings: PathBuf,
+    /// Whether leaks are looked for.
+    pub leaks: bool,
+}
+
+/// What the jobs of a hunt share.
+pub struct Shared {
+    started: Instant,
+    /// Sequences run.
+    pub runs: AtomicU64,
+    /// Edges taken, and edges that there are, by the job that has most.
+    pub edges: [AtomicUsize; 2],
+    /// Sequences kept.
+    pub kept: AtomicUsize,
+    /// Milliseconds from the start to the last new edge or finding.
+    pub last_new_ms: AtomicU64,
+    /// How often each finding was met, by its key.
+    known: Mutex<HashMap<String, u64>>,
+    found: Mutex<Vec<Found>>,
+    news: Mutex<Vec<(usize, Sequence)>>,
+}
+
+/// A finding as it is reported.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Found {
+    /// What kind of thing is wrong.
+    pub kind: Kind,
+    /// What is wrong.
+    pub what: String,
+    /// Where, if it is known.
+    pub place: Option<String>,
+    /// The calls that show it.
+    pub calls: Vec<String>,
+    /// The file that it was written to.
+    pub file: PathBuf,
+    /// Sequences run when it was found.
+    pub runs: u64,
+}
+
+/// One job of a hunt.
+pub struct Hunter<'p> {
+    number: usize,
+    plan: &'p Plan,
+    shared: &'p Shared,
+    harness: Harness,
+    /// The same component, its comparisons watched.
+    closer: Harness,
+    /// The same component in several domains, if it has several processes.
+    rungs: Option<Harness>,
+    against: Option<Harness>,
+    coverage: Coverage,
+    corpus: Corpus,
+    lexicon: Lexicon,
+    chance: Chance,
+    /// Kept, and not looked at more closely yet.
+    fresh: VecDeque<Sequence>,
+    heard: usize,
+    /// Sequences and leak probes of this job.
+    own_runs: u64,
+    probes: u64,
+    next_probe: u64,
+}
+
+impl Shared {
+    /// Of a hunt that begins now.
+    #[must_use]
+    pub fn new() -> Shared {
+        Shared {
+            started: Instant::now(),
+            runs: AtomicU64::new(0),
+            edges: Default::default(),
+            kept: AtomicUsize::new(0),
+            last_new_ms: AtomicU64::new(0),
+            known: Mutex::default(),
+            found: Mutex::default(),
+            news: Mutex::default(),
+        }
+    }
+
+    /// Time since the beginning.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// What was found so far, in order.
+    #[must_use]
+    pub fn found(&self) -> Vec<Found> {
+        lock(&self.found).clone()
+    }
+
+    /// How many findings there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        lock(&self.found).len()
+    }
+
+    fn touch(&self) {
+        self.last_new_ms.store(self.elapsed().as_millis() as u64, Relaxed);
+    }
+}
+
+impl Default for Shared {
+    fn default() -> Shared {
+        Shared::new()
+    }
+}
+
+impl<'p> Hunter<'p> {
+    /// Job `number` of a hunt, ready to go.
+    ///
+    /// # Errors
+    /// A component cannot be compiled or linked, or has nothing to call.
+    pub fn new(number: usize, plan: &'p Plan, shared: &'p Shared) -> Result<Hunter<'p>, Complaint> {
+        let make = |bytes: &[u8], watch, isolate| {
+            Harness::new(&plan.origin.file, bytes, watch, isolate, &plan.settings)
+        };
+        let harness = make(&plan.bytes, Watch::Edges, Isolate::Nothing)?;
+        let closer = make(&plan.bytes, Watch::Compares, Isolate::Nothing)?;
+        let rungs = match harness.processes() {
+            0 | 1 => None,
+            _ => make(&plan.bytes, Watch::Edges, Isolate::All).ok(),
+        };
+        let against = match (&plan.against, &plan.origin.against) {
+            (Some(bytes), Some(path)) => {
+                Some(Harness::new(path, bytes, Watch::Edges, Isolate::Nothing, &plan.settings)?)
+            }
+            _ => None,
+        };
+        let chance = Chance::new(plan.seed ^ (number as u64).wrapping_mul(0x5851_f42d_4c95_7f2d));
+        Ok(Hunter {
+            number,
+            plan,
+            shared,
+            harness,
+            closer,
+            rungs,
+            against,
+            coverage: Coverage::default(),
+            corpus: Corpus::default(),
+            lexicon: Lexicon::default(),
+            chance,
+            fresh: VecDeque::new(),
+            heard: 0,
+            own_runs: 0,
+            probes: 0,
+            next_probe: PROBE,
+        })
+    }
+
+    /// Hunts until the plan's bounds are reached.
+    ///
+    /// # Errors
+    /// A folder cannot be read or written.
+    pub fn hunt(&mut self) -> Result<(), Complaint> {
+        let mut first = match &self.plan.corpus {
+            Some(folder) => corpus::load(folder, &self.harness.surface)?,
+            None => Vec::new(),
+        };
+        let wanted =
+            (0..self.harness.surface.entries.len()).filter(|at| self.harness.surface.entries[*at].wanted);
+        first.extend(wanted.map(|entry| Sequence::plain(&self.harness.surface, entry)));
+        for sequence in first {
+            if !self.over() {
+                self.attempt(sequence)?;
+            }
+        }
+        while !self.over() {
+            match self.fresh.pop_front() {
+                Some(sequence) => self.look_closer(&sequence)?,
+                None => {
+                    let sequence = self.next();
+                    self.attempt(sequence)?;
+                }
+            }
+            self.listen()?;
+            if self.plan.leaks && self.own_runs >= self.next_probe {
+                self.probe()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for a leak in a call that is made up.
+    fn probe(&mut self) -> Result<(), Complaint> {
+        let surface = &self.harness.surface;
+        let wanted: Vec<usize> =
+            (0..surface.entries.len()).filter(|at| surface.entries[*at].wanted).collect();
+        let entry = wanted[(self.probes % wanted.len() as u64) as usize];
+        self.probes += 1;
+        let rare = self.probes / (wanted.len() as u64 * PROBES);
+        self.next_probe = self.own_runs + PROBE * (1 + rare.min(16));
+        let sequence = Sequence::calling(surface, entry, &self.lexicon, &mut self.chance);
+        self.look_for_leaks(&sequence, true)
+    }
+
+    fn look_for_leaks(&mut self, sequence: &Sequence, thorough: bool) -> Result<(), Complaint> {
+        let verdict = judge::of_repeating(&self.harness, sequence, judge::repetitions(thorough));
+        // What repeating reaches is not what a sequence reaches.
+        self.harness.board().take_edges(|_, _| {});
+        verdict.map_or(Ok(()), |verdict| self.bring_in(sequence, verdict))
+    }
+
+    fn over(&self) -> bool {
+        self.plan.runs.is_some_and(|runs| self.shared.runs.load(Relaxed) >= runs)
+            || self.plan.time.is_some_and(|time| self.shared.elapsed() >= time)
+    }
+
+    fn next(&mut self) -> Sequence {
+        let (surface, chance) = (&self.harness.surface, &mut self.chance);
+        if chance.one_in(16) {
+            return Sequence::invent(surface, &self.lexicon, chance);
+        }
+        let other = self.corpus.any(chance).cloned();
+        match (self.corpus.pick(chance).cloned(), other) {
+            (Some(mut sequence), Some(other)) => {
+                sequence.mutate(surface, &other, &self.lexicon, chance);
+                sequence
+            }
+            _ => Sequence::invent(surface, &self.lexicon, chance),
+        }
+    }
+
+    /// Runs a sequence, and keeps it or brings it in.
+    fn attempt(&mut self, sequence: Sequence) -> Result<(), Complaint> {
+        let (outcome, gain) = self.run(&sequence);
+        match judge::of_run(&outcome) {
+            Some(verdict) => self.bring_in(&sequence, verdict),
+            None if gain.counts > 0 && matches!(outcome.end, End::Finished) => self.keep(sequence, gain),
+            None => Ok(()),
+        }
+    }
+
+    fn run(&mut self, sequence: &Sequence) -> (Outcome, Gain) {
+        let outcome = self.harness.run(sequence);
+        self.shared.runs.fetch_add(1, Relaxed);
+        self.own_runs += 1;
+        let gain = self.coverage.take(self.harness.board());
+        if gain.edges > 0 {
+            self.shared.touch();
+            let [taken, all] = &self.shared.edges;
+            taken.fetch_max(self.coverage.edges(), Relaxed);
+            all.fetch_max(self.harness.board().edges() as usize, Relaxed);
+        }
+        (outcome, gain)
+    }
+
+    fn keep(&mut self, sequence: Sequence, gain: Gain) -> Result<(), Complaint> {
+        if let Some(folder) = &self.plan.corpus {
+            let written = std::fs::create_dir_all(folder)
+                .and_then(|()| corpus::save(folder, &self.harness.surface, &sequence));
+            written.map_err(|error| {
+                let what = format!("{}: a sequence cannot be written", folder.display());
+                Complaint::new(crate::exit_code::Exit::Failed, what).because(error)
+            })?;
+        }
+        self.shared.kept.fetch_add(1, Relaxed);
+        if gain.edges > 0 {
+            lock(&self.shared.news).push((self.number, sequence.clone()));
+        }
+        self.corpus.keep(sequence.clone(), gain.edges);
+        self.fresh.push_back(sequence);
+        Ok(())
+    }
+
+    /// Tries what other jobs have kept.
+    fn listen(&mut self) -> Result<(), Complaint> {
+        let news: Vec<Sequence> = {
+            let news = lock(&self.shared.news);
+            let new = news.iter().skip(self.heard).filter(|(from, _)| *from != self.number);
+            let new = new.map(|(_, sequence)| sequence.clone()).collect();
+            self.heard = news.len();
+            new
+        };
+        news.into_iter().try_for_each(|sequence| self.attempt(sequence))
+    }
+
+    /// Asks the oracles that need more than one run, and solves comparisons.
+    fn look_closer(&mut self, sequence: &Sequence) -> Result<(), Complaint> {
+        if let Some(verdict) = self.contradiction(sequence) {
+            self.bring_in(sequence, verdict)?;
+        }
+        if self.plan.leaks {
+            let thorough = self.chance.one_in(THOROUGH);
+            self.look_for_leaks(sequence, thorough)?;
+        }
+        for candidate in self.solutions(sequence) {
+            if self.over() {
+                break;
+            }
+            self.attempt(candidate)?;
+        }
+        Ok(())
+    }
+
+    fn contradiction(&mut self, sequence: &Sequence) -> Option<Verdict> {
+        let (first, _) = self.run(sequence);
+        self.contradicts(sequence, &first)
+    }
+
+    fn contradicts(&self, sequence: &Sequence, first: &Outcome) -> Option<Verdict> {
+        let again = || judge::of_again(&self.harness, sequence, first);
+        let rungs = || {
+            let rungs = self.rungs.as_ref()?;
+            judge::of_other(Kind::Rungs, &self.harness, sequence, first, rungs, sequence)
+        };
+        let against = || {
+            let other = self.against.as_ref()?;
+            let calls = translated(&self.harness, other, sequence)?;
+            judge::of_other(Kind::Differs, &self.harness, sequence, first, other, &calls)
+        };
+        // With real clocks, two runs may differ.
+        let again = if self.plan.settings.real_imports { None } else { again() };
+        again.or_else(rungs).or_else(against)
+    }
+
+    /// Sequences like this one in which something that it compared is equal.
+    fn solutions(&mut self, sequence: &Sequence) -> Vec<Sequence> {
+        let _ = self.closer.board().take_compares();
+        let _ = self.closer.run(sequence);
+        let board = self.closer.board();
+        board.take_edges(|_, _| {});
+        let (compared, texts) = (distinct(board.take_compares()), board.take_texts());
+        let mut solutions = Vec::new();
+        for Compared { bits, left, right, .. } in &compared {
+            for (from, to) in [(*left, *right), (*right, *left)] {
+                let before = solutions.len();
+                self.solve(sequence, Pair::Numbers { bits: *bits, from, to }, &mut solutions);
+                if solutions.len() > before || (to > 255 && self.chance.one_in(8)) {
+                    self.lexicon.learn_number(to, &mut self.chance);
+                }
+            }
+        }
+        for [left, right] in &texts {
+            for (from, to) in [(left, right), (right, left)] {
+                let before = solutions.len();
+                self.solve(sequence, Pair::Texts { from, to }, &mut solutions);
+                if solutions.len() > before {
+                    self.lexicon.learn_text(to, &mut self.chance);
+                }
+            }
+        }
+        // If there are too many, any of them.
+        while solutions.len() > CLOSER {
+            let at = self.chance.below(solutions.len());
+            solutions.swap_remove(at);
+        }
+        solutions
+    }
+
+    fn solve(&self, sequence: &Sequence, pair: Pair<'_>, solutions: &mut Vec<Sequence>) {
+        for (at, step) in sequence.steps.iter().enumerate() {
+            let Step::Call { entry, args } = step else { continue };
+            let params = &self.harness.surface.entries[*entry].ty().params;
+            for (which, (_, ty)) in params.iter().enumerate() {
+                for value in satisfying(ty, &args[which], pair) {
+                    let mut solution = sequence.clone();
+                    if let Step::Call { args, .. } = &mut solution.steps[at] {
+                        args[which] = value;
+                    }
+                    solutions.push(solution);
+                }
+            }
+        }
+    }
+
+    /// Makes a finding of what is wrong, unless it is known.
+    fn bring_in(&mut self, sequence: &Sequence, verdict: Verdict) -> Result<(), Complaint> {
+        if !self.is_news(&verdict) {
+            return Ok(());
+        }
+        let sequence = self.reduced(sequence, &verdict);
+        let again = self.judged(&sequence, &verdict, self.plan.settings.steps).unwrap_or(verdict);
+        let (said, asked) = (self.harness.said(), self.harness.asked());
+        self.harness.board().take_edges(|_, _| {});
+        let finding = Finding { verdict: again, sequence, seed: self.plan.seed, said, asked };
+        lock(&self.shared.known).entry(finding.verdict.key.clone()).or_default();
+        let surface = &self.harness.surface;
+        let file = finding.save(&self.plan.findings, surface, &self.plan.origin)?;
+        let found = Found {
+            kind: finding.verdict.kind,
+            what: finding.verdict.what.clone(),
+            place: finding.place(),
+            calls: finding.calls(surface),
+            file,
+            runs: self.shared.runs.load(Relaxed),
+        };
+        lock(&self.shared.found).push(found);
+        self.shared.touch();
+        Ok(())
+    }
+
+    /// Whether nothing with this key was found yet; from now on it was.
+    fn is_news(&self, verdict: &Verdict) -> bool {
+        let mut known = lock(&self.shared.known);
+        if let Some(times) = known.get_mut(&verdict.key) {
+            *times += 1;
+            return false;
+        }
+        // A leak of some functions is one of any sequence that calls them all.
+        let names = |key: &str| key.split(' ').map(str::to_owned).collect::<BTreeSet<String>>();
+        let leak = matches!(verdict.kind, Kind::MemoryLeak | Kind::HandleLeak);
+        let all = names(&verdict.key);
+        if leak && known.keys().any(|key| key.starts_with(verdict.kind.name()) && names(key).is_subset(&all))
+        {
+            return false;
+        }
+        known.insert(verdict.key.clone(), 1);
+        true
+    }
+
+    fn reduced(&self, sequence: &Sequence, verdict: &Verdict) -> Sequence {
+        let leak = matches!(verdict.kind, Kind::MemoryLeak | Kind::HandleLeak);
+        let tries = if leak { REDUCING_LEAKS } else { REDUCING_RUNS };
+        let tries = if verdict.kind == Kind::Timeout { tries / 10 } else { tries };
+        let steps = match verdict.kind {
+            Kind::Timeout => self.plan.settings.steps / REDUCED_STEPS,
+            _ => self.plan.settings.steps,
+        };
+        let reduced = reduce(&self.harness.surface, sequence, tries, |candidate| {
+            self.shared.runs.fetch_add(1, Relaxed);
+            self.judged(candidate, verdict, steps).is_some_and(|again| leak || again.key == verdict.key)
+        });
+        // What takes part of the steps need not take all of them.
+        match self.judged(&reduced, verdict, self.plan.settings.steps) {
+            Some(_) => reduced,
+            None => sequence.clone(),
+        }
+    }
+
+    /// What is wrong with a sequence, if it is of the same kind.
+    fn judged(&self, sequence: &Sequence, like: &Verdict, steps: i64) -> Option<Verdict> {
+        let verdict = match like.kind {
+            Kind::Trap | Kind::Timeout | Kind::Quota => {
+                judge::of_run(&self.harness.run_within(sequence, steps))
+            }
+            Kind::MemoryLeak | Kind::HandleLeak => {
+                judge::of_repeating(&self.harness, sequence, judge::repetitions(true))
+            }
+            Kind::Nondeterminism | Kind::Rungs | Kind::Differs => {
+                self.contradicts(sequence, &self.harness.run(sequence))
+            }
+        };
+        self.harness.board().take_edges(|_, _| {});
+        verdict.filter(|verdict| verdict.kind == like.kind)
+    }
+}
+
+/// The calls of a sequence as another component numbers its functions and types; none if it has not all of them.
+pub(super) fn translated(from: &Harness, to: &Harness, sequence: &Sequence) -> Option<Sequence> {
+    let steps = sequence.steps.iter().map(|step| match step {
+        Step::Call { entry, args } => {
+            let entry = to.surface.find(&from.surface.entries[*entry].name)?;
+            Some(Step::Call { entry, args: args.clone() })
+        }
+        Step::Drop { ty, pick } => {
+            let name = from.surface.resource_name(*ty)?;
+            let (ty, _) = to.surface.resources.iter().find(|(_, known)| known == name)?;
+            Some(Step::Drop { ty: *ty, pick: *pick })
+        }
+    });
+    Some(Sequence { steps: steps.collect::<Option<_>>()?, answers: sequence.answers })
+}
+
+/// Pairs of different operands, the last few of each comparison.
+fn distinct(compared: Vec<Compared>) -> Vec<Compared> {
+    let mut sites: HashMap<u32, usize> = HashMap::new();
+    let mut seen = BTreeSet::new();
+    let mut kept: Vec<Compared> = Vec::new();
+    for pair in compared.into_iter().rev().filter(|pair| pair.left != pair.right) {
+        let count = sites.entry(pair.site).or_default();
+        if *count < PAIRS_A_SITE && seen.insert(pair) {
+            *count += 1;
+            kept.push(pair);
+        }
+    }
+    kept
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
