@@ -6,7 +6,7 @@
 //!
 //! - [`atomics`]: the model checker's atomics, under the kernel's names
 //! - [`park`]: waiting, as far as a lock needs it
-//! - [`phase`], [`doze`], [`order`], [`lock`]: the kernel's
+//! - [`phase`], [`doze`], [`order`], [`lock`], [`verdict`]: the kernel's
 
 #[path = "../../src/sched/doze.rs"]
 pub mod doze;
@@ -16,6 +16,8 @@ pub mod lock;
 pub mod order;
 #[path = "../../src/sched/phase.rs"]
 pub mod phase;
+#[path = "../../src/sched/verdict.rs"]
+pub mod verdict;
 
 pub mod atomics {
     //! As `kernel::sched::atomics`.

@@ -7,6 +7,7 @@ use atoll_models::doze::Doze;
 use atoll_models::lock::ParkingLock;
 use atoll_models::order::{NEVER, Order};
 use atoll_models::phase::{State, Then};
+use atoll_models::verdict::Verdict;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize};
@@ -145,6 +146,32 @@ fn who_ends_is_not_woken_again() {
         join([worker]);
         assert!(sleeper.state.is_done());
         assert!(!sleeper.turn(State::park));
+    });
+}
+
+#[test]
+fn a_pardon_leaves_no_half_of_a_verdict() {
+    all(|| {
+        let verdict = Arc::new(Verdict::default());
+        verdict.pass(1);
+        let other = spawn(&verdict, |verdict| verdict.pass(2));
+        let taken = verdict.take_back();
+        assert!(matches!(taken, Some(1)));
+        join([other]);
+        assert_eq!(verdict.trap().is_some(), verdict.is_passed());
+    });
+}
+
+#[test]
+fn what_is_for_good_outlives_a_pardon() {
+    all(|| {
+        let verdict = Arc::new(Verdict::default());
+        verdict.pass(1);
+        let other = spawn(&verdict, |verdict| verdict.pass_for_good(2));
+        verdict.take_back();
+        join([other]);
+        assert!(verdict.is_passed() && verdict.is_for_good() && verdict.take_back().is_none());
+        assert_eq!(verdict.trap(), Some(2));
     });
 }
 

@@ -129,6 +129,10 @@ impl<T: Runnable + Send> Policy<T> for Fair<T> {
         self.waiting.iter().find(|(_, thread)| !thread.pinned()).map(|(key, _)| key.0)
     }
 
+    fn held_until_ns(&self) -> Option<u64> {
+        self.throttled.first_key_value().map(|(key, _)| key.0)
+    }
+
     fn expedite(&mut self) {
         let of = |queue: &BTreeMap<Key, T>| -> Vec<Key> {
             queue

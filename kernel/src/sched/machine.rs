@@ -233,7 +233,9 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        let ended = self.end_all(&Trap::Killed("the machine stops".to_owned()), FAREWELL);
+        let trap = Trap::Killed("the machine stops".to_owned());
+        self.pool.close(&trap);
+        let ended = self.end_all(&trap, FAREWELL);
         self.pool.stopping.store(true, Ordering::SeqCst);
         if let Some(reactor) = &self.pool.reactor {
             reactor.stop();

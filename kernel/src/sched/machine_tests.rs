@@ -19,7 +19,7 @@ use crate::jit::engine::Engine;
 use crate::jit::valtype::CoreFuncType;
 
 /// State in general, float and vector registers, over calls too deep to inline.
-const MIX: &str = r#"(module
+pub(super) const MIX: &str = r#"(module
   (memory 1)
   (func $step (param $h i64) (param $i i64) (result i64)
     (i64.rotl (i64.mul (i64.xor (local.get $h) (local.get $i)) (i64.const 0x100000001b3)) (i64.const 13)))
@@ -41,13 +41,13 @@ const MIX: &str = r#"(module
       (else (i32.add (i32.const 1) (call $down (i32.sub (local.get 0) (i32.const 1)))))))
   (func (export "deep") (drop (call $down (i32.const 100)))))"#;
 
-struct Guest {
+pub(super) struct Guest {
     domain: Domain,
     instance: InstanceIndex,
 }
 
 impl Guest {
-    fn new(engine: &Engine, text: &str) -> Guest {
+    pub(super) fn new(engine: &Engine, text: &str) -> Guest {
         let library = engine.library(&wat::parse_str(text).unwrap()).unwrap();
         let mut domain = Domain::new(engine, DomainOptions::default());
         let instance = domain.instantiate(&library, &[], None).unwrap();
@@ -58,7 +58,7 @@ impl Guest {
         self.domain.export(self.instance, name).unwrap().func().unwrap()
     }
 
-    fn call(&mut self, name: &str, args: &[u128], results: &mut [u128]) -> Result<(), Fault> {
+    pub(super) fn call(&mut self, name: &str, args: &[u128], results: &mut [u128]) -> Result<(), Fault> {
         let func = self.func(name);
         self.domain.call(&func, args, results)
     }
@@ -74,11 +74,11 @@ impl<F: FnOnce() + Send> Body for Once<F> {
     }
 }
 
-fn machine(workers: usize) -> Machine {
+pub(super) fn machine(workers: usize) -> Machine {
     Machine::start(MachineOptions { workers: Some(workers), ..MachineOptions::default() }).unwrap()
 }
 
-fn start(machine: &Machine, share: Share, work: impl FnOnce() + Send + 'static) -> Thread {
+pub(super) fn start(machine: &Machine, share: Share, work: impl FnOnce() + Send + 'static) -> Thread {
     let thread = machine.spawn(machine.account(share), Box::new(Once(Some(work))));
     thread.wake();
     thread
@@ -109,7 +109,7 @@ fn pre_emption_changes_no_bit() {
 }
 
 /// Runs `name` of the mix on a thread of its own; the result comes through the channel.
-fn start_call(
+pub(super) fn start_call(
     machine: &Machine,
     engine: &Engine,
     share: Share,
@@ -122,7 +122,7 @@ fn start_call(
     (thread, receive)
 }
 
-const SOON: Duration = Duration::from_secs(20);
+pub(super) const SOON: Duration = Duration::from_secs(20);
 
 #[test]
 fn endless_loops_end_when_they_are_condemned() {

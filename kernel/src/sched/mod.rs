@@ -19,6 +19,7 @@
 //! - [`order`]: when the next tick is to come
 //! - [`phase`]: ready, running, waiting
 //! - [`pool`], [`seat`]: what the workers share
+//! - [`verdict`]: that a thread is to end what it does
 //! - [`worker`]: the loop of one worker
 //! - [`tick`]: how guest code is pre-empted
 //! - [`reactor`]: the OS thread that waits for files and times
@@ -41,7 +42,10 @@ pub mod seeded;
 pub mod thread;
 mod tick;
 pub mod timers;
+mod verdict;
 mod worker;
 
 #[cfg(test)]
 mod machine_tests;
+#[cfg(test)]
+mod starving_tests;

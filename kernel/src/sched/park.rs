@@ -97,16 +97,18 @@ pub fn park(deadline_ns: Option<u64>) -> Result<(), Trap> {
     verdict(record)
 }
 
-/// As [`park`] without a deadline, for those who must not go on yet even if they are condemned: those only let others
-/// run, and ask again.
+/// As [`park`] without a deadline, for those who must not go on yet even if they are condemned.
 pub(crate) fn park_firmly() {
     let record = worker::current();
+    if record.is_null() {
+        thread::park();
+        return;
+    }
     // SAFETY: who runs a turn holds its thread.
-    if !record.is_null() && unsafe { (*record).is_condemned() } {
+    let record = unsafe { &*record };
+    if !record.state.take_token() {
         // SAFETY: we are the thread.
-        unsafe { leave_pinned(&*record, Left::Preempted) };
-    } else {
-        let _ = park(None);
+        unsafe { leave_pinned(record, Left::Parked) };
     }
 }
 

@@ -66,6 +66,9 @@ pub trait Policy<T: Runnable>: Send {
     /// The same for the one that [`Policy::steal`] would take.
     fn earliest(&self) -> Option<u64>;
 
+    /// When a cap lets the first of those that it holds up go on.
+    fn held_until_ns(&self) -> Option<u64>;
+
     /// Some threads have become condemned: looks for them.
     fn expedite(&mut self);
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use abi::fault::Trap;
@@ -32,6 +32,8 @@ pub(super) struct Pool {
     /// Watches the timers and files; none where time is simulated.
     pub reactor: Option<Arc<Reactor>>,
     pub stopping: AtomicBool,
+    /// Threads that are still made are condemned to this.
+    closed: OnceLock<Trap>,
     next_seat: AtomicUsize,
     /// Every thread that has not ended: one that waits may be known to nobody else.
     live: Mutex<HashMap<*const Record, Thread>>,
@@ -55,6 +57,7 @@ impl Pool {
             clock,
             numbers,
             stopping: AtomicBool::new(false),
+            closed: OnceLock::new(),
             next_seat: AtomicUsize::new(0),
             live: Mutex::default(),
             all_gone: Condvar::new(),
@@ -70,7 +73,16 @@ impl Pool {
         let seat = self.next_seat.fetch_add(1, Ordering::Relaxed) % self.seats.len();
         let thread = Thread::new(account, body, self, seat);
         self.live().insert(Arc::as_ptr(&thread.0), thread.clone());
+        // After it is among the living: who closes the pool looks at those after that.
+        if let Some(trap) = self.closed.get() {
+            thread.condemn_for_good(trap.clone());
+        }
         thread
+    }
+
+    /// Lets no thread live that is made from now on.
+    pub fn close(&self, trap: &Trap) {
+        let _ = self.closed.set(trap.clone());
     }
 
     /// A thread has ended.
@@ -82,11 +94,11 @@ impl Pool {
         }
     }
 
-    /// Condemns every thread and waits until all have ended; whether they have.
+    /// Condemns every thread for good and waits until all have ended; whether they have.
     pub fn end_all(&self, trap: &Trap, timeout: Duration) -> bool {
         let threads: Vec<Thread> = self.live().values().cloned().collect();
         for thread in threads {
-            thread.condemn(trap.clone());
+            thread.condemn_for_good(trap.clone());
         }
         let live = self.live();
         let waited = self.all_gone.wait_timeout_while(live, timeout, |live| !live.is_empty());
@@ -148,7 +160,12 @@ impl Pool {
         {
             seat.push(stolen, Why::Preempted, now_ns);
         }
-        seat.with(|queue| queue.next(now_ns))
+        let choice = seat.with(|queue| queue.next(now_ns));
+        // Who was pinned when it was woken roused nobody, and the one that it pushed aside may run elsewhere.
+        if matches!(choice, Choice::Run(_)) && seat.earliest() != NEVER {
+            self.seats.iter().any(Seat::wake);
+        }
+        choice
     }
 
     /// Whether the turn of the thread that runs at `index` is over; if not, when to look again.
@@ -158,7 +175,9 @@ impl Pool {
         let seat = &self.seats[index];
         let limit_ns = seat.limit_end_ns.load(Ordering::Relaxed);
         let slice_ns = seat.slice_end_ns.load(Ordering::Relaxed);
-        let wanted = seat.waiting() > 0 || self.seats.iter().any(|seat| seat.earliest() != NEVER);
+        let held_ns = seat.held_until_ns();
+        let wanted =
+            seat.waiting() > 0 || held_ns <= now_ns || self.seats.iter().any(|seat| seat.earliest() != NEVER);
         if now_ns >= limit_ns || wanted && now_ns >= slice_ns {
             return Ok(());
         }
@@ -167,7 +186,7 @@ impl Pool {
             return Ok(()); // between turns it goes off
         }
         let sample_ns = now_ns + self.numbers.sample_ns;
-        Err(limit_ns.min(alarm_ns).min(if wanted { slice_ns } else { sample_ns }))
+        Err(limit_ns.min(alarm_ns).min(if wanted { slice_ns } else { sample_ns.min(held_ns) }))
     }
 }
 

@@ -139,7 +139,7 @@ impl Reactor {
     /// Lets [`Self::serve`] return.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.timers.look_at(0);
+        self.timers.close();
     }
 }
 

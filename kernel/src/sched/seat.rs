@@ -17,6 +17,7 @@ pub(super) struct Seat {
     /// What the queue says of itself, for those who don't want to lock it.
     waiting: AtomicUsize,
     earliest: AtomicU64,
+    held_until_ns: AtomicU64,
     doze: Doze,
     thread: OnceLock<OsThread>,
     tick: Order,
@@ -42,6 +43,7 @@ impl Seat {
             queue: Mutex::new(queue),
             waiting: AtomicUsize::new(0),
             earliest: AtomicU64::new(NEVER),
+            held_until_ns: AtomicU64::new(NEVER),
             doze: Doze::default(),
             thread: OnceLock::new(),
             tick: Order::default(),
@@ -71,6 +73,7 @@ impl Seat {
         // Before the lock is given back, so that these are never older than what another one sees in the queue.
         self.waiting.store(queue.waiting(), Ordering::SeqCst);
         self.earliest.store(queue.earliest().unwrap_or(NEVER), Ordering::SeqCst);
+        self.held_until_ns.store(queue.held_until_ns().unwrap_or(NEVER), Ordering::SeqCst);
         result
     }
 
@@ -87,6 +90,11 @@ impl Seat {
     /// Where the first that may move is in virtual time, or [`NEVER`].
     pub fn earliest(&self) -> u64 {
         self.earliest.load(Ordering::SeqCst)
+    }
+
+    /// When a cap lets one more of its threads wait for a processor, or [`NEVER`].
+    pub fn held_until_ns(&self) -> u64 {
+        self.held_until_ns.load(Ordering::SeqCst)
     }
 
     /// Wakes its worker if it sleeps; whether it did.

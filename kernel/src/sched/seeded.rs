@@ -80,6 +80,10 @@ impl<T: Runnable + Send> Policy<T> for Seeded<T> {
         self.earliest()
     }
 
+    fn held_until_ns(&self) -> Option<u64> {
+        None
+    }
+
     fn expedite(&mut self) {}
 
     fn drain(&mut self) -> Vec<T> {

@@ -10,7 +10,7 @@
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use abi::fault::Trap;
 use corosensei::{Coroutine, Yielder};
@@ -20,6 +20,7 @@ use super::phase::{State, Then};
 use super::policy::{Runnable, Why};
 use super::pool::Pool;
 use super::timers::{Alarm, AlarmKey};
+use super::verdict::Verdict;
 use crate::mem::stack::GuestStack;
 use crate::trap::activation::Activation;
 
@@ -64,8 +65,7 @@ pub(super) struct Record {
     /// The worker that runs it, or did.
     pub seat: AtomicUsize,
     pub pinned: AtomicBool,
-    condemned: AtomicBool,
-    verdict: Mutex<Option<Trap>>,
+    pub verdict: Verdict<Trap>,
     pub running: Running,
 }
 
@@ -93,8 +93,7 @@ impl Thread {
             pool: Arc::downgrade(pool),
             seat: AtomicUsize::new(seat),
             pinned: AtomicBool::new(false),
-            condemned: AtomicBool::new(false),
-            verdict: Mutex::new(None),
+            verdict: Verdict::default(),
             running: Running {
                 body: UnsafeCell::new(Some(body)),
                 fiber: UnsafeCell::new(None),
@@ -117,8 +116,17 @@ impl Thread {
     /// Ends what it is doing with this trap: guest code at once, host code when it waits or returns to the guest. The
     /// first verdict counts. Its body goes on unless it sees to it that it doesn't.
     pub fn condemn(&self, trap: Trap) {
-        self.0.verdict.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(trap);
-        self.0.condemned.store(true, Ordering::SeqCst);
+        self.0.verdict.pass(trap);
+        self.look_up();
+    }
+
+    /// The same, and ends the thread when its body has nothing to do: nobody can pardon it.
+    pub fn condemn_for_good(&self, trap: Trap) {
+        self.0.verdict.pass_for_good(trap);
+        self.look_up();
+    }
+
+    fn look_up(&self) {
         self.wake();
         if let Some(pool) = self.0.pool.upgrade() {
             pool.expedite(self);
@@ -145,10 +153,9 @@ impl Thread {
         self.0.verdict()
     }
 
-    /// Takes the verdict back, once what it ended has ended. Gives the trap.
+    /// Takes the verdict back, once what it ended has ended, unless it is for good. Gives the trap.
     pub fn pardon(&self) -> Option<Trap> {
-        self.0.condemned.store(false, Ordering::SeqCst);
-        self.0.verdict.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.verdict.take_back()
     }
 
     /// Whether it has ended, and its body is gone.
@@ -178,12 +185,11 @@ impl Thread {
 
 impl Record {
     pub fn is_condemned(&self) -> bool {
-        self.condemned.load(Ordering::SeqCst)
+        self.verdict.is_passed()
     }
 
     pub fn verdict(&self) -> Option<Trap> {
-        let verdict = || self.verdict.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.is_condemned().then(verdict).flatten()
+        self.verdict.trap()
     }
 
     /// Leaves the processor; returns when a worker has switched back.

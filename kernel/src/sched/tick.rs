@@ -15,7 +15,7 @@ use crate::mem::code;
 use crate::os::signals::{self, Previous, TICK};
 use crate::trap::activation::Activation;
 
-static PREVIOUS: OnceLock<Previous> = OnceLock::new();
+static PREVIOUS: OnceLock<Result<Previous, String>> = OnceLock::new();
 
 /// Installs the handler, once for the OS process.
 ///
@@ -24,10 +24,13 @@ static PREVIOUS: OnceLock<Previous> = OnceLock::new();
 pub(super) fn prepare() -> Result<(), String> {
     arch::prepare_suspend().map_err(|missing| format!("pre-emption needs {missing}"))?;
     let refused = |error: std::io::Error| format!("cannot install a signal handler: {error}");
-    if PREVIOUS.get().is_none() && PREVIOUS.set(signals::current(TICK).map_err(refused)?).is_ok() {
+    // Who comes second waits until it is installed.
+    let installed = PREVIOUS.get_or_init(|| {
+        let previous = signals::current(TICK).map_err(refused)?;
         signals::install(TICK, on_tick).map_err(refused)?;
-    }
-    Ok(())
+        Ok(previous)
+    });
+    installed.as_ref().map(|_| ()).map_err(String::clone)
 }
 
 extern "C" fn on_tick(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
@@ -35,7 +38,7 @@ extern "C" fn on_tick(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     // SAFETY: the argument of a handler.
     let ours = unsafe { matches!((*info).si_code, libc::SI_TIMER | libc::SI_TKILL) };
     if worker.is_null() || !ours {
-        if let Some(previous) = PREVIOUS.get() {
+        if let Some(Ok(previous)) = PREVIOUS.get() {
             // SAFETY: the arguments are ours.
             unsafe { previous.pass_on(signal, info, context) };
         }

@@ -45,6 +45,8 @@ pub(super) struct Timers {
 struct Set {
     alarms: BTreeMap<AlarmKey, Alarm>,
     number: u64,
+    /// The file stays readable: whoever reads it is to stop.
+    closed: bool,
 }
 
 impl Timers {
@@ -72,9 +74,16 @@ impl Timers {
         self.set.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lets the file become readable at once, and stay so.
+    pub fn close(&self) {
+        let mut set = self.set();
+        self.look_at(&set, 0);
+        set.closed = true;
+    }
+
     /// Lets the file become readable at a time; at once if that has passed.
-    pub fn look_at(&self, at_ns: u64) {
-        let Some(file) = &self.file else { return };
+    fn look_at(&self, set: &Set, at_ns: u64) {
+        let Some(file) = self.file.as_ref().filter(|_| !set.closed) else { return };
         let at = Expiration::OneShot(TimeSpec::from_duration(Duration::from_nanos(at_ns.max(1))));
         let set = file.set(at, TimerSetTimeFlags::TFD_TIMER_ABSTIME);
         debug_assert!(set.is_ok(), "a valid time for a timer that exists");
@@ -88,7 +97,7 @@ impl Timers {
         set.alarms.insert(key, alarm);
         if set.alarms.first_key_value().is_some_and(|(first, _)| *first == key) {
             self.next_ns.store(at_ns, Ordering::Release);
-            self.look_at(at_ns);
+            self.look_at(&set, at_ns);
         }
         key
     }
@@ -123,7 +132,7 @@ impl Timers {
         };
         self.next_ns.store(next_ns, Ordering::Release);
         if next_ns != NEVER {
-            self.look_at(next_ns);
+            self.look_at(&set, next_ns);
         }
     }
 }

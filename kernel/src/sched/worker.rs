@@ -155,6 +155,8 @@ impl Worker {
                 Ok(fiber) => *slot = Some(fiber),
                 Err(error) => {
                     eprintln!("atoll: a thread ends because it cannot run: {error}");
+                    // SAFETY: the thread is ours. Dropping its body answers whoever waits for it.
+                    drop(unsafe { (*record.running.body.get()).take() });
                     return Turned::Lost;
                 }
             }
@@ -230,8 +232,9 @@ fn begin(record: &Record) -> Result<Fiber, MemError> {
         unsafe { (*record).running.yielder.set(yielder) };
         // An end may have to wait, so it is the thread that does it, not its worker.
         match body.run() {
-            Next::Idle => Some(body),
-            Next::End => None,
+            // SAFETY: as above.
+            Next::Idle if !unsafe { (*record).verdict.is_for_good() } => Some(body),
+            Next::Idle | Next::End => None,
         }
     }))
 }
