@@ -212,10 +212,10 @@ impl HandleTable {
         self.entries.iter().map(|entry| u32::from(entry.kind() != Kind::Free)).sum()
     }
 
-    /// The representations of all own handles, for when the process is no more.
-    pub fn owned(&self) -> impl Iterator<Item = (ResourceType, u32)> + '_ {
+    /// The types and representations of all own handles, and whether each is lent, for when the process is no more.
+    pub fn owned(&self) -> impl Iterator<Item = (ResourceType, u32, bool)> + '_ {
         let own = self.entries.iter().filter(|entry| entry.kind() == Kind::Own);
-        own.map(|entry| (ResourceType(entry.ty), entry.rep))
+        own.map(|entry| (ResourceType(entry.ty), entry.rep, entry.lends != 0))
     }
 
     /// Lets it hold so many handles, or as many as the specification lets it. Those that are there stay.

@@ -31,6 +31,7 @@ pub mod layout;
 mod lift;
 pub mod limits;
 mod lower;
+pub mod native;
 pub mod plan;
 pub mod run;
 pub mod sample;

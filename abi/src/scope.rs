@@ -81,6 +81,29 @@ impl Handles {
         Ok(())
     }
 
+    /// What the innermost scope lent, as process and index, stays lent when the scope closes: whoever borrowed it is not
+    /// done yet. [`Self::give_back`] ends that.
+    pub fn leave_lent(&mut self) -> Vec<(u32, u32)> {
+        let begin = self.scopes.last().map_or(self.lent.len(), |scope| scope.lent);
+        self.lent.drain(begin..).collect()
+    }
+
+    /// What the innermost scope has lent, as process and index.
+    #[must_use]
+    pub fn lent(&self) -> &[(u32, u32)] {
+        let begin = self.scopes.last().map_or(self.lent.len(), |scope| scope.lent);
+        &self.lent[begin..]
+    }
+
+    /// Ends the lending of what [`Self::leave_lent`] left.
+    pub fn give_back(&mut self, lent: &[(u32, u32)]) {
+        for (process, index) in lent {
+            if let Some(table) = self.tables.get_mut(*process as usize) {
+                table.give_back(*index);
+            }
+        }
+    }
+
     /// How many scopes are open.
     #[must_use]
     pub fn depth(&self) -> usize {
@@ -222,6 +245,20 @@ mod tests {
         handles.exit().unwrap();
         assert_eq!(handles.drop(1, TY, borrow), Ok(None));
         handles.exit().unwrap();
+    }
+
+    #[test]
+    fn what_is_left_lent_is_given_back_later() {
+        let mut handles = Handles::new(1);
+        let own = handles.add_own(0, TY, 3).unwrap();
+        handles.enter().unwrap();
+        handles.lend(0, TY, own).unwrap();
+        assert_eq!(handles.lent(), [(0, own)]);
+        let lent = handles.leave_lent();
+        handles.exit().unwrap();
+        assert_eq!(handles.drop(0, TY, own), Err(Trap::StillLent { index: own, lends: 1 }));
+        handles.give_back(&lent);
+        assert_eq!(handles.drop(0, TY, own), Ok(Some(3)));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 use abi::fault::{Fault, Trap};
 use kernel::component::carrier::{Crossing, Server, Undelivered};
+use kernel::component::port::DEADLINE;
 use kernel::sched::park::{self, Waiter};
 use kernel::sched::thread::{Body, Next, Thread};
 
@@ -125,22 +126,24 @@ impl Actor {
         };
         let began_ns = park::now_ns();
         let deadline_ns = after_ns.map(|after_ns| began_ns.saturating_add(after_ns));
-        let pause = || -> Result<(), Fault> {
+        let pause = |limit| -> Result<(), Fault> {
             match deadline_ns {
-                Some(at_ns) if park::now_ns() >= at_ns => Err(late(began_ns, at_ns)),
+                Some(at_ns) if park::now_ns() >= at_ns => Err(late(began_ns, at_ns, limit)),
                 _ => Ok(park::park(deadline_ns)?),
             }
         };
         let (mut message, pending) = self.start(crossing)?;
         while let Some(refused) = self.send(message, Waiter::current)? {
             message = refused;
-            pause()?;
+            pause(NO_ROOM)?;
         }
         loop {
             if let Some(answer) = pending.take(Waiter::current) {
                 return answer;
             }
-            pause()?;
+            if let Err(fault) = pause(DEADLINE) {
+                return pending.abandon().unwrap_or(Err(fault));
+            }
         }
     }
 
@@ -205,7 +208,10 @@ impl Actor {
 impl Serving {
     /// Serves one message, for as long as it may take.
     fn serve(&self, message: Message) {
-        let (Some(crossing), reply) = message.open() else { return };
+        if message.is_abandoned() {
+            return;
+        }
+        let (Some(mut crossing), reply) = message.open() else { return };
         let thread = park::current_thread();
         let alarm = self.actor.limits.wall_clock_ns.zip(thread.as_ref()).and_then(|(allowed, thread)| {
             let at_ns = park::now_ns().saturating_add(allowed);
@@ -221,8 +227,10 @@ impl Serving {
                 thread.condemn(why.clone());
             }
         }
-        if let Some(reply) = reply {
-            reply.answer(answer);
+        if reply.is_some_and(|reply| !reply.answer(answer))
+            && let Some(afterwards) = crossing.afterwards()
+        {
+            self.server.post(afterwards);
         }
     }
 }
@@ -260,8 +268,11 @@ impl Drop for Serving {
     }
 }
 
-fn late(began_ns: u64, deadline_ns: u64) -> Fault {
+/// A deadline that passed before there was room for the message.
+const NO_ROOM: &str = "deadline of a call in ns, waiting for room in a mailbox";
+
+fn late(began_ns: u64, deadline_ns: u64, limit: &'static str) -> Fault {
     let allowed = deadline_ns.saturating_sub(began_ns);
     let value = park::now_ns().saturating_sub(began_ns);
-    Fault::new(Trap::Limit { limit: "deadline of a call in ns", value, allowed })
+    Fault::new(Trap::Limit { limit, value, allowed })
 }

@@ -5,6 +5,7 @@
 //!
 //! - [`system`]: what an embedder holds: trees that run on a machine
 //! - [`launched`]: one of them; [`launcher`]: how it comes up
+//! - [`typed_func`]: what it exports, with Rust types
 //! - [`actor`]: a domain with a thread of its own
 //! - [`mailbox`]: where calls wait
 //! - [`reply`]: the way back
@@ -16,4 +17,5 @@ mod launcher;
 pub mod mailbox;
 pub mod reply;
 pub mod system;
+pub mod typed_func;
 pub mod waits;

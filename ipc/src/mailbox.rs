@@ -35,9 +35,15 @@ impl Message {
         (self.crossing.take(), self.reply.take())
     }
 
+    /// Whether somebody waited for the answer and does not any more.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.reply.as_ref().is_some_and(Reply::is_abandoned)
+    }
+
     /// Answers without having served it.
     pub fn refuse(mut self, why: &Trap) {
-        if let Some(reply) = self.reply.take() {
+        if let Some(reply) = self.reply.take_if(|reply| !reply.is_abandoned()) {
             reply.answer(Err(Fault::new(Trap::Gone(why.to_string()))));
         }
     }
@@ -46,7 +52,8 @@ impl Message {
 impl Drop for Message {
     fn drop(&mut self) {
         if let Some(crossing) = self.crossing.take() {
-            self.undelivered.release(&crossing.into_values());
+            let abandoned = self.reply.as_ref().is_some_and(Reply::is_abandoned);
+            self.undelivered.lost(crossing, abandoned);
         }
     }
 }

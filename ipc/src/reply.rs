@@ -49,9 +49,9 @@ fn release(undelivered: Option<&Undelivered>, answer: Option<Answer>) {
 }
 
 impl Reply {
-    /// Gives the answer.
-    pub fn answer(mut self, answer: Answer) {
-        self.give(answer);
+    /// Gives the answer; whether somebody waits for it.
+    pub fn answer(mut self, answer: Answer) -> bool {
+        self.give(answer)
     }
 
     /// Whether nobody waits for the answer any more.
@@ -60,17 +60,19 @@ impl Reply {
         self.slot.as_ref().is_none_or(|slot| lock(slot).abandoned)
     }
 
-    fn give(&mut self, answer: Answer) {
-        let Some(slot) = self.slot.take() else { return };
+    fn give(&mut self, answer: Answer) -> bool {
+        let Some(slot) = self.slot.take() else { return false };
         let mut slot = lock(&slot);
         if slot.abandoned {
             drop(slot);
-            return release(self.undelivered.as_ref(), Some(answer));
+            release(self.undelivered.as_ref(), Some(answer));
+            return false;
         }
         slot.answer = Some(answer);
         let waiter = slot.waiter.take();
         drop(slot);
         waiter.iter().for_each(Waiter::wake);
+        true
     }
 }
 
@@ -90,6 +92,14 @@ impl Pending {
             slot.waiter = Some(waiter());
         }
         answer
+    }
+
+    /// Waits no more: the answer, if it came at the last moment; whoever answers from now on is told.
+    #[must_use]
+    pub fn abandon(&self) -> Option<Answer> {
+        let mut slot = lock(&self.slot);
+        slot.abandoned = true;
+        slot.answer.take()
     }
 
     /// The answer, if it is there.
@@ -117,8 +127,7 @@ mod tests {
     fn an_answer_comes_once_and_always() {
         let (reply, pending) = pair(None);
         assert!(pending.try_take().is_none());
-        assert!(!reply.is_abandoned());
-        reply.answer(Ok(None));
+        assert!(reply.answer(Ok(None)));
         assert_eq!(pending.try_take(), Some(Ok(None)));
         assert!(pending.try_take().is_none());
         let (reply, pending) = pair(None);
@@ -126,7 +135,9 @@ mod tests {
         assert!(matches!(pending.try_take(), Some(Err(Fault { trap: Trap::Gone(_), .. }))));
         let (reply, pending) = pair(None);
         drop(pending);
-        assert!(reply.is_abandoned());
-        reply.answer(Ok(None));
+        assert!(!reply.answer(Ok(None)));
+        let (reply, pending) = pair(None);
+        assert_eq!(pending.abandon(), None);
+        assert!(!reply.answer(Ok(None)));
     }
 }

@@ -32,6 +32,8 @@ const BANK: &str = r#"
         (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
         (if (i32.lt_u (global.get $calls) (local.get $n)) (then (unreachable)))
         (global.get $calls))
+      (func (export "slow") (param $rep i32) (result i32)
+        (loop $l (br $l)) (unreachable))
       (func (export "down") (param $n i32) (result i32) (call $down (local.get $n)))
       (func $down (param $n i32) (result i32)
         (if (result i32) (i32.eqz (local.get $n)) (then (i32.const 0))
@@ -46,6 +48,7 @@ const BANK: &str = r#"
     (export $c "counter" (type $counter))
     (func (export "make") (param "rep" u32) (result (own $c)) (canon lift (core func $j "make")))
     (func (export "get") (param "self" (borrow $c)) (result u32) (canon lift (core func $i "get")))
+    (func (export "slow") (param "self" (borrow $c)) (result (result)) (canon lift (core func $i "slow")))
     (func (export "drops") (result u32) (canon lift (core func $i "drops")))
     (func (export "flaky") (param "n" u32) (result u32) (canon lift (core func $i "flaky")))
     (func (export "down") (param "n" u32) (result u32) (canon lift (core func $i "down"))))
@@ -56,6 +59,8 @@ const BANK: &str = r#"
     (import "make" (func $make (param "rep" u32) (result (own $counter))))
     (import "get" (func $get (param "self" (borrow $counter)) (result u32)))
     (import "flaky" (func $flaky (param "n" u32) (result u32)))
+    (import "slow" (func $slow (param "self" (borrow $counter)) (result (result))))
+    (core func $slow' (canon lower (func $slow)))
     (core func $make' (canon lower (func $make)))
     (core func $get' (canon lower (func $get)))
     (core func $flaky' (canon lower (func $flaky)))
@@ -65,6 +70,8 @@ const BANK: &str = r#"
       (import "" "get" (func $get (param i32) (result i32)))
       (import "" "flaky" (func $flaky (param i32) (result i32)))
       (import "" "drop" (func $drop (param i32)))
+      (import "" "slow" (func $slow (param i32) (result i32)))
+      (func (export "wait") (result i32) (call $slow (global.get $kept)))
       (global $kept (mut i32) (i32.const 0))
       (func (export "keep") (param i32) (global.set $kept (call $make (local.get 0))))
       (func (export "ask") (result i32) (call $get (global.get $kept)))
@@ -72,18 +79,20 @@ const BANK: &str = r#"
       (func (export "flaky") (param i32) (result i32) (call $flaky (local.get 0))))
     (core instance $i (instantiate $m (with "" (instance
       (export "make" (func $make')) (export "get" (func $get')) (export "drop" (func $drop'))
-      (export "flaky" (func $flaky'))))))
+      (export "flaky" (func $flaky')) (export "slow" (func $slow'))))))
     (func (export "keep") (param "rep" u32) (canon lift (core func $i "keep")))
     (func (export "ask") (result u32) (canon lift (core func $i "ask")))
+    (func (export "wait") (result u32) (canon lift (core func $i "wait")))
     (func (export "lose") (canon lift (core func $i "lose")))
     (func (export "flaky") (param "n" u32) (result u32) (canon lift (core func $i "flaky"))))
   (instance $clerk (instantiate $Clerk
     (with "counter" (type $counter))
-    (with "make" (func $bank "make")) (with "get" (func $bank "get")) (with "flaky" (func $bank "flaky"))))
+    (with "make" (func $bank "make")) (with "get" (func $bank "get")) (with "flaky" (func $bank "flaky")) (with "slow" (func $bank "slow"))))
   (export "keep" (func $clerk "keep"))
   (export "ask" (func $clerk "ask"))
   (export "lose" (func $clerk "lose"))
   (export "flaky" (func $clerk "flaky"))
+  (export "wait" (func $clerk "wait"))
   (export "down" (func $bank "down"))
   (export "drops" (func $bank "drops")))
 "#;
@@ -93,9 +102,12 @@ fn system() -> System {
 }
 
 fn bank(system: &System, on_fault: OnFault, limits: CallLimits) -> Launched {
+    bank_with(system, EdgePolicy { on_fault, deadline_ns: None }, limits)
+}
+
+fn bank_with(system: &System, edge: EdgePolicy, limits: CallLimits) -> Launched {
     let engine = Engine::new().unwrap();
     let executable = Executable::parse(&engine, &wat::parse_str(BANK).unwrap()).unwrap();
-    let edge = EdgePolicy { on_fault, deadline_ns: None };
     let options = LinkOptions { isolate: Isolate::All, edge, ..LinkOptions::new("town") };
     let linked = Arc::new(executable.link(&Imports::default(), &options).unwrap());
     system.launch(&engine, linked, Box::new(()), Placement { limits, ..Placement::default() }).unwrap()
@@ -189,6 +201,36 @@ fn a_fault_names_every_process_on_the_chain() {
     assert_eq!(names, ["/town/bank", "/town/clerk"]);
     let kept = launched.tree().faults();
     assert_eq!(kept.len(), 2, "one in each domain");
+}
+
+#[test]
+fn what_is_lent_to_a_call_that_nobody_waits_for_stays_lent_until_it_ends() {
+    let system = system();
+    let edge = EdgePolicy { on_fault: OnFault::Error, deadline_ns: Some(10_000_000) };
+    let launched = bank_with(&system, edge, CallLimits::default());
+    ask(&launched, "keep", &[41]).unwrap();
+    assert_eq!(ask(&launched, "wait", &[]), Ok(Some(1)), "an `err`");
+    assert_eq!(ask(&launched, "lose", &[]), Err(Trap::StillLent { index: 1, lends: 1 }));
+
+    let launched = bank_with(&system, edge, CallLimits::default());
+    ask(&launched, "keep", &[41]).unwrap();
+    assert_eq!(ask(&launched, "wait", &[]), Ok(Some(1)));
+    let (_, bank) = process(&launched, "/town/bank");
+    launched.kill(bank, "by a test").unwrap();
+    launched.wait(bank).unwrap();
+    assert_eq!(ask(&launched, "lose", &[]), Ok(None));
+}
+
+#[test]
+fn functions_have_rust_types() {
+    let system = system();
+    let launched = bank(&system, OnFault::Trap, CallLimits::default());
+    let down = launched.typed_func::<(u32,), u32>(&["down"]).unwrap();
+    assert_eq!(down.call(&launched, (7,)).unwrap(), 7);
+    let wrong = launched.typed_func::<(u32, String), u32>(&["down"]).unwrap_err().to_string();
+    assert_eq!(wrong, "`down` is func(n: u32) -> u32, not func(_: u32, _: string) -> u32");
+    let unknown = launched.typed_func::<(), ()>(&["up"]).unwrap_err().to_string();
+    assert_eq!(unknown, "the tree exports no function `up`");
 }
 
 #[test]

@@ -20,12 +20,28 @@ use super::running::Running;
 pub struct Crossing {
     domain: u32,
     work: Work,
+    lent: Option<Lent>,
+}
+
+/// What a caller has lent for a call.
+#[derive(Clone, Debug)]
+struct Lent {
+    domain: u32,
+    generation: u32,
+    handles: Vec<(u32, u32)>,
 }
 
 #[derive(Clone, Debug)]
 enum Work {
-    Call { func: Arc<ExportedFunc>, args: Vec<Value> },
+    Call {
+        func: Arc<ExportedFunc>,
+        args: Vec<Value>,
+    },
     Drop(Resource),
+    /// The destructors of what somebody had lent who has ended meanwhile.
+    Release(Vec<Resource>),
+    /// A borrower is done whose lender has not waited.
+    GiveBack(Lent),
 }
 
 /// Brings work to the domain that is to do it.
@@ -55,6 +71,16 @@ impl Undelivered {
             peers.release_all(values);
         }
     }
+
+    /// A crossing is not going to be served. If nobody waits for it either, its caller gets back what it has lent.
+    pub fn lost(&self, mut crossing: Crossing, abandoned: bool) {
+        let Some(peers) = self.0.upgrade() else { return };
+        let afterwards = crossing.afterwards().filter(|_| abandoned);
+        peers.release_all(&crossing.into_values());
+        if let (Some(carrier), Some(afterwards)) = (peers.carrier(), afterwards) {
+            carrier.post(afterwards);
+        }
+    }
 }
 
 impl std::fmt::Debug for Undelivered {
@@ -74,11 +100,28 @@ impl Crossing {
     /// A call of an exported function.
     #[must_use]
     pub fn call(func: Arc<ExportedFunc>, args: Vec<Value>) -> Crossing {
-        Crossing { domain: func.domain, work: Work::Call { func, args } }
+        Crossing { domain: func.domain, work: Work::Call { func, args }, lent: None }
     }
 
     pub(super) fn drop_resource(domain: u32, resource: Resource) -> Crossing {
-        Crossing { domain, work: Work::Drop(resource) }
+        Crossing { domain, work: Work::Drop(resource), lent: None }
+    }
+
+    pub(super) fn release(borrower: u32, resources: Vec<Resource>) -> Crossing {
+        Crossing { domain: borrower, work: Work::Release(resources), lent: None }
+    }
+
+    /// The same call, for which a life of a domain has lent handles, as process and index.
+    pub(super) fn lending(self, domain: u32, generation: u32, handles: &[(u32, u32)]) -> Crossing {
+        let lent = Lent { domain, generation, handles: handles.to_vec() };
+        Crossing { lent: (!handles.is_empty()).then_some(lent), ..self }
+    }
+
+    /// What is to be sent when it has been served and nobody waited for that: its caller gets back what it has lent.
+    #[must_use]
+    pub fn afterwards(&mut self) -> Option<Crossing> {
+        let lent = self.lent.take()?;
+        Some(Crossing { domain: lent.domain, work: Work::GiveBack(lent), lent: None })
     }
 
     /// Which domain of the tree is to serve it.
@@ -94,7 +137,7 @@ impl Crossing {
             Work::Call { func, args } => {
                 !func.ty.has_borrow() && args.iter().all(|arg| arg.owned().is_empty())
             }
-            Work::Drop(_) => false,
+            _ => false,
         }
     }
 
@@ -103,7 +146,7 @@ impl Crossing {
     pub fn bytes(&self) -> u64 {
         match &self.work {
             Work::Call { args, .. } => args.iter().map(Value::bytes).sum(),
-            Work::Drop(_) => 0,
+            _ => 0,
         }
     }
 
@@ -112,8 +155,9 @@ impl Crossing {
     pub fn into_values(self) -> Vec<Value> {
         match self.work {
             Work::Call { args, .. } => args,
+            Work::Release(resources) => resources.into_iter().map(Value::Own).collect(),
             // Whoever was to be told is no more.
-            Work::Drop(_) => Vec::new(),
+            Work::Drop(_) | Work::GiveBack(_) => Vec::new(),
         }
     }
 }
@@ -139,12 +183,30 @@ impl Server {
     /// # Errors
     /// The fault; [`Trap::Gone`] once this life of the domain has ended.
     pub fn serve(&self, crossing: &Crossing) -> Result<Option<Value>, Fault> {
+        if let Work::Release(resources) = &crossing.work {
+            resources.iter().for_each(|resource| self.peers.release(u32::MAX, *resource));
+            return Ok(None);
+        }
         let mut domain = self.peers.life(self.domain, self.generation)?;
         Running::of_mut(&mut domain).refresh(&self.peers);
         match &crossing.work {
             Work::Call { func, args } => call::call(&mut domain, func, args),
             Work::Drop(resource) if resource.generation != self.generation => Ok(None),
             Work::Drop(resource) => destroy(&mut domain, None, resource.ty, resource.rep).map(|()| None),
+            Work::GiveBack(lent) => {
+                if lent.generation == self.generation {
+                    Running::of_mut(&mut domain).handles.give_back(&lent.handles);
+                }
+                Ok(None)
+            }
+            Work::Release(_) => Ok(None),
+        }
+    }
+
+    /// Sends something to another domain of the tree, for nobody who waits.
+    pub fn post(&self, crossing: Crossing) {
+        if let Some(carrier) = self.peers.carrier() {
+            carrier.post(crossing);
         }
     }
 

@@ -153,10 +153,19 @@ impl Peers {
     /// Unmaps a domain, and gives back what its processes held of others.
     fn bury(&self, number: u32, domain: Domain, why: &Trap) {
         self.slots[number as usize].standing.end(why);
-        let held = Running::of(&domain).estate();
+        let running = Running::of(&domain);
+        let (own, lent) = running.estate();
+        let borrower = running.calling;
         drop(domain);
-        for resource in held {
+        for resource in own {
             self.release(number, resource);
+        }
+        match self.carrier().zip(borrower) {
+            // Whoever borrowed it may be using it: that is over when it gets to what is posted now.
+            Some((carrier, borrower)) if !lent.is_empty() => {
+                carrier.post(Crossing::release(borrower, lent));
+            }
+            _ => lent.into_iter().for_each(|resource| self.release(number, resource)),
         }
     }
 
@@ -233,14 +242,23 @@ impl Peers {
         }
     }
 
-    /// Calls a function of another domain for domain `from`.
+    /// Calls a function of another domain for domain `from`, which has lent it some handles, as process and index.
     ///
     /// # Errors
     /// The fault of whoever served the call, or why nobody did.
-    pub fn call(self: &Arc<Peers>, from: u32, port: &Port, args: Vec<Value>) -> Result<Option<Value>, Fault> {
+    pub fn call(
+        &self,
+        from: u32,
+        port: &Port,
+        args: Vec<Value>,
+        lent: &[(u32, u32)],
+    ) -> Result<Option<Value>, Fault> {
         let func = &port.func;
         match self.carrier() {
-            Some(carrier) => carrier.carry(from, Crossing::call(Arc::clone(func), args), &port.policy),
+            Some(carrier) => {
+                let crossing = Crossing::call(Arc::clone(func), args);
+                carrier.carry(from, crossing.lending(from, self.generation(from), lent), &port.policy)
+            }
             None => call::call(&mut *self.idle(func.domain)?, func, &args),
         }
     }

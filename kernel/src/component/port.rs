@@ -62,9 +62,22 @@ pub(super) fn call(
     if let Some(meter) = Running::of(domain).standing.meter(import.caller.process) {
         ProcessMeter::count(&meter.bytes_out, args.iter().map(Value::bytes).sum());
     }
-    let served = peers.call(number, port, args);
+    let running = Running::of_mut(domain);
+    running.calling = Some(port.func.domain);
+    let lent = if import.lends { running.handles.lent() } else { &[] };
+    let served = peers.call(number, port, args, lent);
+    let running = Running::of_mut(domain);
     // The callee may have ended meanwhile, and with it what handles led to.
-    Running::of_mut(domain).refresh(&peers);
+    running.refresh(&peers);
+    match &served {
+        // The callee goes on, perhaps with what it borrowed. It says when it is done.
+        Err(fault) if import.lends && is_late(fault) => {
+            running.handles.leave_lent();
+        }
+        // The domain ends; who inherits from it waits for the callee.
+        Err(fault) if ends_the_caller(fault) => (),
+        _ => running.calling = None,
+    }
     let value = match served {
         Ok(value) => value,
         Err(fault) => match port.policy.on_fault {
@@ -76,6 +89,13 @@ pub(super) fn call(
         },
     };
     give(&mut Guest::new(domain, &import.caller), import, value.as_ref(), core)
+}
+
+/// What [`Trap::Limit`] calls the deadline of an edge. Only who waits for an answer says so, and stops waiting.
+pub const DEADLINE: &str = "deadline of a call in ns";
+
+fn is_late(fault: &Fault) -> bool {
+    matches!(fault.trap, Trap::Limit { limit: DEADLINE, .. })
 }
 
 /// Whether the fault is not the callee's: the caller itself is ended, or it asked for the whole tree to end.

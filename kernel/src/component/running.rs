@@ -50,6 +50,8 @@ pub(super) struct Running {
     /// The lives of all domains that the handles here lead to, and when they were looked up.
     lives: Vec<u32>,
     epoch: u64,
+    /// The domain that a call went to which has not returned, or that was left before it had.
+    pub calling: Option<u32>,
 }
 
 impl Running {
@@ -71,6 +73,7 @@ impl Running {
             backpressure: vec![0; processes as usize],
             lives: (0..peers.count()).map(|number| peers.generation(number)).collect(),
             epoch: peers.epoch(),
+            calling: None,
             linked: Arc::clone(&peers.linked),
             peers: Peers::weak(peers),
         }
@@ -168,12 +171,17 @@ impl Running {
         Ok(ResourceType::GONE)
     }
 
-    /// What the processes hold of others.
-    pub fn estate(&self) -> Vec<Resource> {
+    /// What the processes hold of others: what is theirs alone, and what they have lent.
+    pub fn estate(&self) -> (Vec<Resource>, Vec<Resource>) {
         let owned = self.handles.tables.iter().flat_map(|table| table.owned());
-        let foreign = owned.filter(|(ty, _)| {
+        let foreign = owned.filter(|(ty, ..)| {
             *ty != ResourceType::GONE && self.implementer(*ty).is_none_or(|place| place.domain != self.number)
         });
-        foreign.map(|(ty, rep)| Resource { ty, rep, generation: self.life_of(ty) }).collect()
+        let (lent, own): (Vec<_>, Vec<_>) = foreign.partition(|(.., lent)| *lent);
+        let resources = |owned: Vec<(ResourceType, u32, bool)>| {
+            let resource = |(ty, rep, _)| Resource { ty, rep, generation: self.life_of(ty) };
+            owned.into_iter().map(resource).collect()
+        };
+        (resources(own), resources(lent))
     }
 }
