@@ -247,6 +247,9 @@ pub struct Frame {
     pub offset: Option<u32>,
 }
 
+/// Values of a processor's registers, by name.
+pub type Registers = Vec<(&'static str, u64)>;
+
 /// A record of a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -255,18 +258,27 @@ pub struct Fault {
     /// The process it happened in.
     pub process: Option<ProcessId>,
     /// That process's name, as a path from the root.
-    pub process_name: String,
+    pub process_name: Box<str>,
     /// The domain it happened in.
     pub domain: Option<DomainId>,
     /// The call chain over all processes, innermost first.
     pub frames: Vec<Frame>,
+    /// The processor's registers, by name, where the innermost frame's code was interrupted; none if it was not.
+    pub registers: Option<Box<Registers>>,
 }
 
 impl Fault {
     /// A fault of `trap` with nothing known of where.
     #[must_use]
     pub fn new(trap: Trap) -> Fault {
-        Fault { trap, process: None, process_name: String::new(), domain: None, frames: Vec::new() }
+        Fault {
+            trap,
+            process: None,
+            process_name: "".into(),
+            domain: None,
+            frames: Vec::new(),
+            registers: None,
+        }
     }
 }
 

@@ -17,6 +17,7 @@
 //! - [`plan`]: what one call does, decided once when it is linked
 //! - [`run`]: the interpreter, made of `lift` and `lower`
 //! - [`typed`]: Rust types that cross the boundary without a [`value::Value`] in between
+//! - [`native`]: Rust types that stand for values, for typed calls of guests
 //! - [`sample`]: types and values made from bytes, for tests and fuzzers
 //! - [`vary`]: values made at random, changed, made simpler, for fuzzers
 //! - [`id`], [`state`], [`fault`]: names for what runs and how it ends

@@ -84,6 +84,11 @@ impl Actor {
         &self.name
     }
 
+    /// Where it stands in the table of waits.
+    pub(crate) fn station(&self) -> Station {
+        self.station
+    }
+
     /// Its thread.
     #[must_use]
     pub fn thread(&self) -> Option<&Thread> {
@@ -121,7 +126,7 @@ impl Actor {
         after_ns: Option<u64>,
     ) -> Answer {
         let _waiting = match from {
-            Some(from) => Some(waits.begin(from.station, &from.name, self.station)?),
+            Some(from) => Some(waits.begin(from.station, &from.name, self.station, &self.name)?),
             None => None,
         };
         let began_ns = park::now_ns();

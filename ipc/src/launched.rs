@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::task::{Context, Poll};
 
 use abi::fault::{Fault, Trap};
+use abi::id::DomainId;
 use abi::value::{Resource, Value};
 use kernel::component::carrier::{Carrier, Crossing};
 use kernel::component::linked::ExportedFunc;
@@ -15,6 +16,7 @@ use kernel::component::tree::Tree;
 use kernel::sched::account::Account;
 use kernel::sched::machine::{Machine, Spawner};
 use kernel::sched::park::{Waiter, current_thread};
+use kernel::sched::thread::Thread;
 
 use crate::actor::Actor;
 use crate::mailbox::{Answer, Message};
@@ -24,6 +26,32 @@ use crate::waits::{Station, Waits};
 
 /// A tree that runs. Dropping it ends its domains.
 pub struct Launched(Arc<Shared>);
+
+/// A domain as a console shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DomainView {
+    /// Its number in the tree, and which of its lives this is.
+    pub id: DomainId,
+    /// The path of the process that it begins with.
+    pub name: String,
+    /// Why it ends or has ended, if it does.
+    pub ended: Option<Trap>,
+    /// Whether it has nothing to do, or waits.
+    pub is_idle: bool,
+    /// The path of the process with which the domain begins that its call waits for.
+    pub waits_for: Option<Arc<str>>,
+    /// How many messages wait for it.
+    pub waiting: usize,
+    /// The most that did, in this life.
+    pub most_waiting: usize,
+    /// How many calls it was given in this life.
+    pub calls: u64,
+    /// Processor time that it has used in all its lives, nanoseconds. A thread that runs is counted when it is
+    /// switched out.
+    pub cpu_ns: u64,
+    /// The same by process of the domain, as ticks saw it: what ran between ticks is missing.
+    pub cpu_samples_ns: Vec<u64>,
+}
 
 /// What the domains of a tree and whoever holds the tree share.
 struct Shared {
@@ -143,6 +171,27 @@ impl Launched {
     #[must_use]
     pub fn domain(&self, domain: u32) -> Option<Arc<Actor>> {
         self.0.actor(domain).ok()
+    }
+
+    /// The domains, in order, as they stand. Waits for nobody.
+    #[must_use]
+    pub fn domains(&self) -> Vec<DomainView> {
+        let view = |(number, desk): (u32, &Desk)| {
+            let actor = Arc::clone(&desk.actor.read().unwrap_or_else(PoisonError::into_inner));
+            DomainView {
+                id: DomainId { index: number, generation: self.tree().generation(number) },
+                name: actor.name().to_owned(),
+                ended: actor.ending().cloned(),
+                is_idle: actor.thread().is_none_or(Thread::is_idle),
+                waits_for: self.0.waits.of(actor.station()),
+                waiting: actor.mailbox().len(),
+                most_waiting: actor.mailbox().peak(),
+                calls: actor.calls(),
+                cpu_ns: desk.account.used_ns(),
+                cpu_samples_ns: desk.account.samples(),
+            }
+        };
+        (0..).zip(&self.0.desks).map(view).collect()
     }
 
     /// What a domain has used of the processors, in all its lives, and its share of them.

@@ -12,7 +12,15 @@ pub struct Station(pub u64);
 /// Who waits for whom. A domain serves one call at a time, so it waits for one other at most.
 #[derive(Debug, Default)]
 pub struct Waits {
-    edges: Mutex<HashMap<Station, (Station, Arc<str>)>>,
+    edges: Mutex<HashMap<Station, Edge>>,
+}
+
+/// Who waits, for whom, and what that is called.
+#[derive(Debug)]
+struct Edge {
+    name: Arc<str>,
+    to: Station,
+    to_name: Arc<str>,
 }
 
 /// A wait that is under way; it is over when this is dropped.
@@ -23,15 +31,27 @@ pub struct Waiting<'w> {
 }
 
 impl Waits {
-    fn edges(&self) -> MutexGuard<'_, HashMap<Station, (Station, Arc<str>)>> {
+    fn edges(&self) -> MutexGuard<'_, HashMap<Station, Edge>> {
         self.edges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets domain `from`, of this name, wait for `to`.
+    /// The name of whom a domain waits for, if it does.
+    #[must_use]
+    pub fn of(&self, from: Station) -> Option<Arc<str>> {
+        self.edges().get(&from).map(|edge| Arc::clone(&edge.to_name))
+    }
+
+    /// Lets domain `from`, of this name, wait for `to`, of that one.
     ///
     /// # Errors
     /// [`Trap::Deadlock`] with the cycle, if `to` waits for `from`, itself or through others.
-    pub fn begin(&self, from: Station, name: &Arc<str>, to: Station) -> Result<Waiting<'_>, Trap> {
+    pub fn begin(
+        &self,
+        from: Station,
+        name: &Arc<str>,
+        to: Station,
+        to_name: &Arc<str>,
+    ) -> Result<Waiting<'_>, Trap> {
         let mut edges = self.edges();
         let (mut at, mut names) = (to, vec![Arc::clone(name)]);
         // Every step goes along another edge, as each domain has one: the map bounds the loop.
@@ -41,11 +61,11 @@ impl Waits {
                 let cycle: Vec<&str> = names.iter().map(|name| &**name).collect();
                 return Err(Trap::Deadlock(format!("{} wait for each other", cycle.join(" → "))));
             }
-            let Some((next, name)) = edges.get(&at) else { break };
-            names.push(Arc::clone(name));
-            at = *next;
+            let Some(edge) = edges.get(&at) else { break };
+            names.push(Arc::clone(&edge.name));
+            at = edge.to;
         }
-        edges.insert(from, (to, Arc::clone(name)));
+        edges.insert(from, Edge { name: Arc::clone(name), to, to_name: Arc::clone(to_name) });
         Ok(Waiting { waits: self, from })
     }
 }
@@ -65,12 +85,13 @@ mod tests {
         let waits = Waits::default();
         let [a, b, c]: [(Station, Arc<str>); 3] =
             [(Station(1), "a".into()), (Station(2), "b".into()), (Station(3), "c".into())];
-        let _ab = waits.begin(a.0, &a.1, b.0).unwrap();
-        let bc = waits.begin(b.0, &b.1, c.0).unwrap();
-        let trap = waits.begin(c.0, &c.1, a.0).unwrap_err();
+        let _ab = waits.begin(a.0, &a.1, b.0, &b.1).unwrap();
+        let bc = waits.begin(b.0, &b.1, c.0, &c.1).unwrap();
+        let trap = waits.begin(c.0, &c.1, a.0, &a.1).unwrap_err();
         assert_eq!(trap, Trap::Deadlock("c → a → b → c wait for each other".to_owned()));
+        assert_eq!(waits.of(a.0).as_deref(), Some("b"));
         drop(bc);
-        assert!(waits.begin(c.0, &c.1, a.0).is_ok());
-        assert!(waits.begin(c.0, &c.1, c.0).is_err());
+        assert!(waits.begin(c.0, &c.1, a.0, &a.1).is_ok());
+        assert!(waits.begin(c.0, &c.1, c.0, &c.1).is_err());
     }
 }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use abi::fault::Trap;
+use abi::state::ProcessState;
 use abi::value::Value;
 use atoll_ipc::actor::CallLimits;
 use atoll_ipc::launched::Launched;
@@ -216,8 +217,15 @@ fn what_is_lent_to_a_call_that_nobody_waits_for_stays_lent_until_it_ends() {
     ask(&launched, "keep", &[41]).unwrap();
     assert_eq!(ask(&launched, "wait", &[]), Ok(Some(1)));
     let (_, bank) = process(&launched, "/town/bank");
+    let (views, processes) = (launched.domains(), launched.tree().processes());
+    let spinning = &views[bank as usize];
+    assert_eq!((&*spinning.name, spinning.calls, spinning.is_idle), ("/town/bank", 2, false));
+    assert!(processes.iter().any(|process| process.state == ProcessState::Running));
     launched.kill(bank, "by a test").unwrap();
     launched.wait(bank).unwrap();
+    let [used, sampled] =
+        [launched.domains()[bank as usize].cpu_ns, launched.account(bank).unwrap().samples()[0]];
+    assert!(used > 0 && sampled > 0, "{used} {sampled}");
     assert_eq!(ask(&launched, "lose", &[]), Ok(None));
 }
 

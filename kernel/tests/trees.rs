@@ -203,7 +203,7 @@ fn a_fault_names_everybody_on_the_call_chain() {
     let mut tree = launch(SIBLINGS);
     let over = func(&tree, &["b", "over"]);
     let fault = tree.call(&over, &[Value::U32(0)]).unwrap_err();
-    assert_eq!(fault.process_name, "/app/a");
+    assert_eq!(&*fault.process_name, "/app/a");
     let frames: Vec<_> = fault.frames.iter().map(|frame| frame.process_name.as_str()).collect();
     assert_eq!(frames.first(), Some(&"/app/a"));
     assert_eq!(frames.last(), Some(&"/app/b"));

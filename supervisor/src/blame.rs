@@ -28,7 +28,7 @@ pub fn render(fault: &Fault, ended: &[String], paint: Paint) -> String {
 }
 
 fn place(fault: &Fault) -> Option<String> {
-    let mut place = match (fault.process_name.as_str(), fault.process) {
+    let mut place = match (&*fault.process_name, fault.process) {
         ("", None) => return None,
         ("", Some(id)) => format!("process {id}"),
         (name, None) => format!("process {name}"),
@@ -206,8 +206,9 @@ mod tests {
         Fault {
             trap,
             process: Some(ProcessId { index: 1, generation: 0 }),
-            process_name: "/app/kv".to_string(),
+            process_name: "/app/kv".into(),
             domain: Some(DomainId { index: 0, generation: 0 }),
+            registers: None,
             frames,
         }
     }

@@ -196,6 +196,11 @@ impl Interrupted {
         Interrupted(context.cast())
     }
 
+    /// All general registers, in the order of [`named_registers`].
+    pub fn general(&self) -> GeneralRegisters {
+        REGISTERS.map(|(_, index)| self.register(index))
+    }
+
     fn register(&self, index: libc::c_int) -> usize {
         // SAFETY: `new`'s caller promised a valid context; the index is one of libc's register constants.
         unsafe { (&raw const (*self.0).uc_mcontext.gregs).cast::<i64>().add(index as usize).read() as usize }
@@ -246,4 +251,34 @@ impl Interrupted {
         self.set_register(libc::REG_RSP, landing.sp);
         self.set_register(libc::REG_EFL, self.register(libc::REG_EFL) & !DIRECTION);
     }
+}
+
+/// The general registers of an interrupted thread.
+pub type GeneralRegisters = [usize; 18];
+
+const REGISTERS: [(&str, libc::c_int); 18] = [
+    ("rax", libc::REG_RAX),
+    ("rbx", libc::REG_RBX),
+    ("rcx", libc::REG_RCX),
+    ("rdx", libc::REG_RDX),
+    ("rsi", libc::REG_RSI),
+    ("rdi", libc::REG_RDI),
+    ("rbp", libc::REG_RBP),
+    ("rsp", libc::REG_RSP),
+    ("r8", libc::REG_R8),
+    ("r9", libc::REG_R9),
+    ("r10", libc::REG_R10),
+    ("r11", libc::REG_R11),
+    ("r12", libc::REG_R12),
+    ("r13", libc::REG_R13),
+    ("r14", libc::REG_R14),
+    ("r15", libc::REG_R15),
+    ("rip", libc::REG_RIP),
+    ("rflags", libc::REG_EFL),
+];
+
+/// Registers with their names.
+#[must_use]
+pub fn named_registers(values: GeneralRegisters) -> Vec<(&'static str, u64)> {
+    REGISTERS.iter().zip(values).map(|((name, _), value)| (*name, value as u64)).collect()
 }

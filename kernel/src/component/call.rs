@@ -104,7 +104,7 @@ fn fault_in(domain: &Domain, process: u32, trap: Trap) -> Fault {
     if let Some(index) = running.in_tree(process) {
         fault.domain = Some(running.id());
         fault.process = running.peers.upgrade().and_then(|peers| peers.process_id(index));
-        fault.process_name = running.linked.processes[index].path.clone();
+        fault.process_name = running.linked.processes[index].path.as_str().into();
     }
     fault
 }

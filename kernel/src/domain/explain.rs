@@ -8,6 +8,7 @@ use abi::id::ProcessId;
 
 use super::enter::StackInUse;
 use super::{Domain, Pending};
+use crate::arch;
 use crate::jit::trapcode::{self, trap_of};
 use crate::limits::{FAULT_FRAMES, FAULT_FRAMES_OVER_BOUNDARIES, NULL_BYTES};
 use crate::mem::code;
@@ -50,7 +51,9 @@ impl Domain {
                     Some(first) => (first.process, first.process_name.clone()),
                     None => (None, String::new()),
                 };
-                Fault { trap, process, process_name, domain: None, frames }
+                let registers =
+                    faulted.capture.registers.map(|values| Box::new(arch::named_registers(values)));
+                Fault { trap, process, process_name: process_name.into(), domain: None, frames, registers }
             }
         };
         let dead: Vec<u32> = dead.into_iter().filter(|&process| process < self.layout.processes()).collect();

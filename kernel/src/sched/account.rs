@@ -33,6 +33,8 @@ pub struct Account {
     virtual_ns: AtomicU64,
     used_ns: AtomicU64,
     allowance: Mutex<Option<Allowance>>,
+    /// Where ticks found its threads, by process.
+    samples: Mutex<Vec<u64>>,
 }
 
 /// A bucket that fills with time and empties with use.
@@ -53,6 +55,7 @@ impl Account {
             virtual_ns: AtomicU64::new(0),
             used_ns: AtomicU64::new(0),
             allowance: Mutex::new(None),
+            samples: Mutex::default(),
         };
         account.set_share(share, now_ns);
         account
@@ -92,6 +95,22 @@ impl Account {
         if let Some(allowance) = allowance.as_mut() {
             allowance.level_ns = allowance.level_ns.saturating_sub(i64::try_from(ran_ns).unwrap_or(i64::MAX));
         }
+    }
+
+    /// A tick found one of its threads in the code of a process, `ns` after the tick before.
+    pub(super) fn sample(&self, process: u32, ns: u64) {
+        let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = process as usize;
+        if samples.len() <= index {
+            samples.resize(index + 1, 0);
+        }
+        samples[index] += ns;
+    }
+
+    /// Processor time by process, as ticks saw it: what ran between ticks is not in it.
+    #[must_use]
+    pub fn samples(&self) -> Vec<u64> {
+        self.samples.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What its cap leaves it now; `None` without a cap.

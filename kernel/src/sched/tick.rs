@@ -88,6 +88,10 @@ impl Switch for Tick {
         // SAFETY: only the handler lets a thread get here, and it has looked: there is a worker that runs a thread.
         // It holds the thread, and so does the next one that runs it.
         let (worker, record) = unsafe { (&*worker, &*record) };
+        // SAFETY: as above; `suspended` is the caller's, and the innermost activation has its code.
+        if let Some(process) = unsafe { (*Activation::current()).process_of(&*suspended) } {
+            record.account.sample(process, worker.since_last_sample());
+        }
         match due(worker) {
             // Before it leaves: it need not be put back only to be cut off.
             Ok(()) if record.is_condemned() => (),

@@ -38,6 +38,8 @@ pub(super) struct Worker {
     /// The thread that runs; null between turns.
     current: Cell<*const Record>,
     retry_ns: Cell<u64>,
+    /// When a tick last found the thread that runs, or its turn began.
+    sampled_ns: Cell<u64>,
     /// Wall clock and processor time when they were last read together.
     measured: Cell<(u64, u64)>,
     /// Where nothing ticks: decides at which checkpoints threads leave.
@@ -74,6 +76,7 @@ impl Worker {
             index,
             current: Cell::new(ptr::null()),
             retry_ns: Cell::new(RETRY_NS),
+            sampled_ns: Cell::new(0),
             measured: Cell::new((0, 0)),
             coin: coin.map(RefCell::new),
         }
@@ -115,6 +118,7 @@ impl Worker {
         turn.thread.0.state.begin();
         turn.thread.0.seat.store(self.index, Ordering::SeqCst);
         self.retry_ns.set(RETRY_NS);
+        self.sampled_ns.set(now_ns);
         // First: a tick that comes from here on is this turn's, and orders the next one.
         self.current.set(&raw const *turn.thread.0);
         compiler_fence(Ordering::SeqCst);
@@ -197,6 +201,12 @@ impl Worker {
 
     fn measure_from_here(&self) {
         self.measured.set((self.pool.clock.now_ns(), thread_cpu_ns()));
+    }
+
+    /// How long the thread has run since it was last asked where.
+    pub fn since_last_sample(&self) -> u64 {
+        let now_ns = self.pool.clock.now_ns();
+        now_ns.saturating_sub(self.sampled_ns.replace(now_ns))
     }
 
     /// How long to wait before the next look at a thread that should leave and cannot.

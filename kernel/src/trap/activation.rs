@@ -74,8 +74,9 @@ impl Activation {
 
     /// The innermost activation of this thread; null if it runs no guest code.
     ///
-    /// Safe to call in a signal handler.
+    /// Safe to call in a signal handler. Never inlined, as [`Self::exchange`].
     #[must_use]
+    #[inline(never)]
     pub fn current() -> *mut Activation {
         CURRENT.get()
     }
@@ -99,6 +100,12 @@ impl Activation {
     #[must_use]
     pub fn outer_fp(&self) -> usize {
         self.landing.fp
+    }
+
+    /// Whose code it is in, if that is known: the innermost adapter says whom it calls. Looks at a few frames only, as
+    /// it is asked often.
+    pub(crate) fn process_of(&self, suspended: &Suspended) -> Option<u32> {
+        Capture::process_of(suspended, self.landing.fp).or(self.process)
     }
 
     /// Ends its guest code, which is suspended, without a fault of its own; gives where it is to go on.

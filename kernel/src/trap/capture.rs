@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::{ptr, slice};
 
 use super::handler;
-use crate::arch::{Interrupted, Suspended};
+use crate::arch::{GeneralRegisters, Interrupted, Suspended};
 use crate::limits::{GUEST_STACK_BYTES, HOST_HEADROOM_BYTES};
 use crate::mem::MemError;
+use crate::mem::code;
 use crate::mem::reservation::{Access, Reservation};
 
 /// A frame is at least its return address and its caller's frame pointer, so no guest stack holds more.
@@ -22,6 +23,8 @@ pub struct Capture {
     pub signal: i32,
     /// The instruction.
     pub pc: usize,
+    /// All general registers there, if it faulted.
+    pub registers: Option<GeneralRegisters>,
     /// The address that it accessed, where the signal has one.
     pub address: usize,
     /// How many addresses are in the thread's [`Pcs`].
@@ -38,7 +41,7 @@ impl Capture {
         // SAFETY: the frame pointer is a guest frame's: compiled code keeps it always. All from the stack
         // pointer to the frame of `enter` is stack in use.
         unsafe { walk(registers.fp(), registers.sp(), outer_fp, &mut push) };
-        Capture { signal, pc, address, frames }
+        Capture { signal, pc, registers: Some(registers.general()), address, frames }
     }
 
     /// The same of a thread that was pre-empted and is not to go on.
@@ -50,7 +53,29 @@ impl Capture {
         suspended.unlinked_caller().into_iter().for_each(&mut push);
         // SAFETY: as in `take`: the thread stands where it was interrupted.
         unsafe { walk(suspended.fp, suspended.sp(), outer_fp, &mut push) };
-        Capture { signal: CUT_OFF, pc: suspended.pc, address: 0, frames }
+        Capture { signal: CUT_OFF, pc: suspended.pc, registers: None, address: 0, frames }
+    }
+}
+
+/// How far out [`Capture::process_of`] looks.
+const SAMPLED_FRAMES: usize = 64;
+
+impl Capture {
+    /// The process whose code was suspended, if an adapter on the way out says so.
+    pub(super) fn process_of(suspended: &Suspended, outer_fp: usize) -> Option<u32> {
+        let edge = |at: usize| code::lookup(at).and_then(|(info, offset)| info.edge(offset));
+        if let Some(edge) = edge(suspended.pc) {
+            return Some(edge.caller);
+        }
+        let (mut callee, mut left) = (None, SAMPLED_FRAMES);
+        let found = &mut |pc: usize| {
+            callee = edge(pc - 1).map(|edge| edge.callee);
+            left -= 1;
+            callee.is_none() && left > 0
+        };
+        // SAFETY: the thread stands where it was interrupted; everything from its stack pointer on is its stack.
+        unsafe { walk_while(suspended.fp, suspended.sp(), outer_fp, found) };
+        callee
     }
 }
 
@@ -60,6 +85,19 @@ impl Capture {
 /// # Safety
 /// Everything from `lowest` up to `outer_fp` must be readable.
 pub(super) unsafe fn walk(fp: usize, lowest: usize, outer_fp: usize, found: &mut impl FnMut(usize)) {
+    let found = &mut |pc| {
+        found(pc);
+        true
+    };
+    // SAFETY: the caller's promise.
+    unsafe { walk_while(fp, lowest, outer_fp, found) };
+}
+
+/// The same, until `found` says that it is enough.
+///
+/// # Safety
+/// As [`walk`].
+unsafe fn walk_while(fp: usize, lowest: usize, outer_fp: usize, found: &mut impl FnMut(usize) -> bool) {
     let (mut fp, mut lowest) = (fp, lowest);
     // A pointer that does not go outwards is no frame's: better a short backtrace than a wild read.
     while fp >= lowest && fp < outer_fp && fp.is_multiple_of(size_of::<usize>()) {
@@ -69,7 +107,9 @@ pub(super) unsafe fn walk(fp: usize, lowest: usize, outer_fp: usize, found: &mut
         if next >= outer_fp {
             return; // the entry trampoline's: it returns to `enter`
         }
-        found(pc);
+        if !found(pc) {
+            return;
+        }
         (lowest, fp) = (fp + 2 * size_of::<usize>(), next);
     }
 }

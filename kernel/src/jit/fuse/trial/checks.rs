@@ -291,7 +291,7 @@ fn a_fault_ends_who_is_on_the_stack_and_says_which_call_it_was() {
     let _seen = callee(&mut world, &ty, None, Vec::new());
     let fault = world.call(&[0xD800]).unwrap_err();
     assert_eq!(fault.trap, Trap::InvalidChar(0xD800));
-    assert_eq!(fault.process_name, "/caller");
+    assert_eq!(&*fault.process_name, "/caller");
     assert_eq!(fault.frames[0].func_name.as_deref(), Some("caller → callee  test#call"));
     assert_eq!([0, 1].map(|process| world.domain.flags(process) & MAY_ENTER), [0, MAY_ENTER]);
 }
