@@ -3,7 +3,7 @@
 use crate::fault::Trap;
 use crate::flat;
 use crate::layout::{Cases, Layout, offsets};
-use crate::limits::{MAX_TYPE_DEPTH, MAX_VALUE_BYTES};
+use crate::limits::{ELEMENTS_A_TURN, MAX_TYPE_DEPTH, MAX_VALUE_BYTES};
 use crate::side::Side;
 use crate::text;
 use crate::types::ValType;
@@ -159,15 +159,20 @@ impl<'s> Lift<'s> {
         let size = Layout::of(elem).size;
         if *elem == ValType::U8 {
             self.spend((count as usize).saturating_mul(size_of::<Value>()))?;
-            return Ok(self
-                .side
-                .bytes("list", pointer, count)?
-                .iter()
-                .map(|byte| Value::U8(*byte))
-                .collect());
+            let mut elems = Vec::with_capacity(count as usize);
+            for first in (0..count).step_by(ELEMENTS_A_TURN as usize) {
+                let bytes =
+                    self.side.bytes("list", add(pointer, first)?, ELEMENTS_A_TURN.min(count - first))?;
+                elems.extend(bytes.iter().map(|byte| Value::U8(*byte)));
+                self.side.checkpoint()?;
+            }
+            return Ok(elems);
         }
         let mut elems = Vec::new();
         for i in 0..count {
+            if i % ELEMENTS_A_TURN == ELEMENTS_A_TURN - 1 {
+                self.side.checkpoint()?;
+            }
             elems.push(self.load(elem, add(pointer, i.saturating_mul(size))?)?);
         }
         Ok(elems)

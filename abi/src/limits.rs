@@ -19,3 +19,5 @@ pub const MAX_TYPE_DEPTH: u32 = 128;
 /// Bytes of the host's memory that the values of one call may take, as [`crate::value::Value`]s or as Rust types. Lists and strings can
 /// overlap in a guest's memory, so what they are in the host's is not bounded by the guest's memory.
 pub const MAX_VALUE_BYTES: usize = 1 << 30;
+/// Elements of a list that cross before others are let run.
+pub const ELEMENTS_A_TURN: u32 = 1 << 14;

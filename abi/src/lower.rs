@@ -4,7 +4,7 @@ use crate::fault::Trap;
 use crate::flat;
 use crate::layout::{Cases, Layout, align_to, offsets};
 use crate::lift::{NO_CASES, TOO_DEEP, add, canonical32, canonical64, mask, payload_of};
-use crate::limits::{MAX_LIST_BYTES, MAX_TYPE_DEPTH};
+use crate::limits::{ELEMENTS_A_TURN, MAX_LIST_BYTES, MAX_TYPE_DEPTH};
 use crate::side::{Encoding, Side};
 use crate::text::{self, Repr};
 use crate::types::ValType;
@@ -162,7 +162,10 @@ impl<'s> Lower<'s> {
     fn elements(&mut self, elem: &ValType, elems: &[Value], pointer: u32) -> Result<(), Trap> {
         let size = Layout::of(elem).size;
         let mut at = pointer;
-        for value in elems {
+        for (i, value) in (0u32..).zip(elems) {
+            if i % ELEMENTS_A_TURN == ELEMENTS_A_TURN - 1 {
+                self.side.checkpoint()?;
+            }
             self.store(elem, value, at)?;
             at = at.saturating_add(size);
         }

@@ -66,6 +66,14 @@ pub trait Side {
     /// The table is full.
     fn lower_borrow(&mut self, ty: ResourceType, rep: u32) -> Result<u32, Trap>;
 
+    /// Called now and then while long values cross: lets others run.
+    ///
+    /// # Errors
+    /// The call is to end.
+    fn checkpoint(&mut self) -> Result<(), Trap> {
+        Ok(())
+    }
+
     /// Which life of the domain that implements the type this side's handles lead to.
     fn generation(&self, ty: ResourceType) -> u32 {
         let _ = ty;

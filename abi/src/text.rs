@@ -283,6 +283,33 @@ pub struct Done {
 }
 
 impl Step {
+    /// How many bytes of its source a step may be given when it is to do `limit` at most, at least one character: the
+    /// next ones begin another character. All of what it does in one piece anyway.
+    #[must_use]
+    pub fn piece(self, source: &[u8], limit: usize) -> usize {
+        if source.len() <= limit {
+            return source.len();
+        }
+        match self {
+            Step::CopyUtf8 | Step::Utf8ToUtf16 | Step::Latin1OfUtf8 => {
+                let continues = |end: &usize| source[*end] & 0xC0 == 0x80;
+                let ends = (limit.saturating_sub(3).max(1)..=limit).rev();
+                // Bytes that are no UTF-8 are found out wherever they are cut.
+                ends.into_iter().find(|end| !continues(end)).unwrap_or(limit)
+            }
+            Step::CopyUtf16 | Step::Utf16ToUtf8 | Step::AsciiOfUtf16 | Step::Latin1OfUtf16 => {
+                let end = limit.max(4) / 2 * 2;
+                if end < source.len() && source[end - 1] & 0xFC == 0xD8 {
+                    end - 2
+                } else {
+                    end.min(source.len())
+                }
+            }
+            Step::CopyLatin1 | Step::WidenLatin1 | Step::Latin1ToUtf8 | Step::AsciiOfLatin1 => limit,
+            Step::WidenInPlace | Step::NarrowInPlace => source.len(),
+        }
+    }
+
     /// Every step, by number.
     pub const ALL: [Step; 13] = [
         Step::CopyUtf8,
@@ -425,4 +452,29 @@ fn put_utf16(c: char, dst: &mut [u8]) -> Option<usize> {
 fn put_latin1(c: char, dst: &mut [u8]) -> Option<usize> {
     *dst.first_mut()? = u8::try_from(u32::from(c)).ok()?;
     Some(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Step;
+
+    #[test]
+    fn pieces_end_between_characters() {
+        let text = "aé€𝄞".repeat(20);
+        let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for limit in 4..30 {
+            for (step, source) in [(Step::CopyUtf8, text.as_bytes()), (Step::Utf16ToUtf8, units.as_slice())] {
+                let (mut at, mut out) = (0, Vec::new());
+                while at < source.len() {
+                    let end = at + step.piece(&source[at..], limit);
+                    assert!(end > at && end - at <= limit);
+                    let mut room = vec![0; 200];
+                    let done = step.run(&source[at..end], &mut room).unwrap();
+                    out.extend_from_slice(&room[..done.written as usize]);
+                    at = end;
+                }
+                assert_eq!(out, text.as_bytes());
+            }
+        }
+    }
 }

@@ -8,6 +8,7 @@ use kernel::component::error::LaunchError;
 use kernel::component::linked::Linked;
 use kernel::component::tree::Tree;
 use kernel::jit::engine::Engine;
+use kernel::quota::Quotas;
 use kernel::sched::account::Share;
 use kernel::sched::machine::Machine;
 use kernel::sched::thread::{Body, Next};
@@ -18,6 +19,7 @@ struct Launcher {
     engine: Engine,
     linked: Arc<Linked>,
     host: Option<Box<dyn Any + Send>>,
+    quotas: Quotas,
     outcome: mpsc::Sender<Outcome>,
 }
 
@@ -25,7 +27,8 @@ impl Body for Launcher {
     fn run(&mut self) -> Next {
         if let Some(host) = self.host.take() {
             // Whoever does not wait any more does not want the tree.
-            let _ = self.outcome.send(Tree::launch(&self.engine, Arc::clone(&self.linked), host));
+            let tree = Tree::launch_within(&self.engine, Arc::clone(&self.linked), host, &self.quotas);
+            let _ = self.outcome.send(tree);
         }
         Next::End
     }
@@ -41,9 +44,10 @@ pub(crate) fn launch(
     engine: &Engine,
     linked: Arc<Linked>,
     host: Box<dyn Any + Send>,
+    quotas: Quotas,
 ) -> Outcome {
     let (outcome, launched) = mpsc::channel();
-    let launcher = Launcher { engine: engine.clone(), linked, host: Some(host), outcome };
+    let launcher = Launcher { engine: engine.clone(), linked, host: Some(host), quotas, outcome };
     let thread = machine.spawn(machine.account(share), Box::new(launcher));
     thread.wake();
     machine.run_until_idle();

@@ -8,6 +8,7 @@ use kernel::component::error::LaunchError;
 use kernel::component::linked::Linked;
 use kernel::component::tree::Tree;
 use kernel::jit::engine::Engine;
+use kernel::quota::Quotas;
 use kernel::sched::account::Share;
 use kernel::sched::machine::{Machine, MachineError, MachineOptions};
 
@@ -77,8 +78,26 @@ impl System {
         host: Box<dyn Any + Send>,
         placement: Placement,
     ) -> Result<Launched, LaunchError> {
-        let tree = launcher::launch(&self.machine, placement.share, engine, linked, host)?;
-        Ok(self.run(tree, placement))
+        self.launch_within(engine, linked, host, Quotas::default(), |_, _| placement)
+    }
+
+    /// The same with limits, and with a placement for each domain, by its number and the path of the process that it
+    /// begins with. The launch itself runs on the first domain's share.
+    ///
+    /// # Errors
+    /// As [`System::launch`]; a library that begins with more than a quota leaves.
+    pub fn launch_within(
+        &self,
+        engine: &Engine,
+        linked: Arc<Linked>,
+        host: Box<dyn Any + Send>,
+        quotas: Quotas,
+        placement: impl Fn(u32, &str) -> Placement,
+    ) -> Result<Launched, LaunchError> {
+        let root = linked.processes().first().map_or("", |root| root.path.as_str());
+        let share = placement(0, root).share;
+        let tree = launcher::launch(&self.machine, share, engine, linked, host, quotas)?;
+        Ok(self.run_with(tree, placement))
     }
 
     /// Gives each domain of a tree a thread, which serves what is called of it from now on.

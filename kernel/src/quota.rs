@@ -1,4 +1,4 @@
-//! What one process may hold. The numbers are the supervisor's.
+//! What processes and domains may hold. The numbers are the supervisor's.
 
 use crate::domain::Domain;
 use crate::instance::Instance;
@@ -17,7 +17,30 @@ pub struct Quota {
     pub stack_bytes: Option<u64>,
 }
 
+/// Limits of all processes of a domain together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DomainQuota {
+    /// Bytes of their linear memories.
+    pub memory_bytes: Option<u64>,
+    /// Elements of their tables.
+    pub table_elements: Option<u64>,
+}
+
+/// The limits of a tree, from its launch on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Quotas {
+    /// Those of processes, by index in [`crate::component::linked::Linked::processes`].
+    pub processes: Vec<(usize, Quota)>,
+    /// Those of domains, by number.
+    pub domains: Vec<(u32, DomainQuota)>,
+}
+
 impl Domain {
+    /// Limits all processes together from now on; what they have already stays.
+    pub fn set_total_quota(&mut self, quota: DomainQuota) {
+        self.total_quota = quota;
+    }
+
     /// Limits a process from now on; what it has already stays.
     pub fn set_quota(&mut self, process: u32, quota: Quota) {
         self.quotas.insert(process, quota);
@@ -39,11 +62,19 @@ impl Domain {
     /// Whether a process may have `more` bytes of memory.
     pub(crate) fn may_hold_memory(&self, process: Option<u32>, more: u64) -> bool {
         self.within(process, more, |quota| quota.memory_bytes, Instance::own_memory_bytes)
+            && self.within_total(more, self.total_quota.memory_bytes, Instance::own_memory_bytes)
     }
 
     /// Whether a process may have `more` table elements.
     pub(crate) fn may_hold_elements(&self, process: Option<u32>, more: u64) -> bool {
         self.within(process, more, |quota| quota.table_elements, Instance::own_table_elements)
+            && self.within_total(more, self.total_quota.table_elements, Instance::own_table_elements)
+    }
+
+    fn within_total(&self, more: u64, limit: Option<u64>, held: impl Fn(&Instance) -> u64) -> bool {
+        let Some(limit) = limit else { return true };
+        let held: u64 = self.instances().map(held).sum();
+        held.saturating_add(more) <= limit
     }
 
     fn within(

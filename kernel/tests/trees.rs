@@ -15,7 +15,7 @@ use atoll_kernel::component::port::{EdgePolicy, OnFault};
 use atoll_kernel::component::tree::Tree;
 use atoll_kernel::host::Imports;
 use atoll_kernel::jit::engine::Engine;
-use atoll_kernel::quota::Quota;
+use atoll_kernel::quota::{DomainQuota, Quota, Quotas};
 
 fn options() -> LinkOptions {
     LinkOptions::new("app")
@@ -457,4 +457,23 @@ fn a_process_stops_at_its_own_quota() {
     let pages: Vec<Value> = (0..4).map(|_| grow(["b", "page"])).collect();
     assert_eq!(pages, [1, 2, 3, 4].map(Value::S32));
     assert_eq!([grow(["b", "ten"]), grow(["b", "ten"])], [10, 20].map(Value::S32));
+}
+
+#[test]
+fn a_domain_stops_at_its_quota_and_a_launch_too() {
+    let engine = Engine::new().unwrap();
+    let executable = Executable::parse(&engine, &wat::parse_str(GROWERS).unwrap()).unwrap();
+    let linked = Arc::new(executable.link(&Imports::default(), &options()).unwrap());
+    let launch = |quotas: &Quotas| Tree::launch_within(&engine, Arc::clone(&linked), Box::new(()), quotas);
+    let total = DomainQuota { memory_bytes: Some(4 << 16), table_elements: None };
+    let mut tree = launch(&Quotas { domains: vec![(0, total)], ..Quotas::default() }).unwrap();
+    let mut grow = |path: [&str; 2]| call(&mut tree, &path, &[]).unwrap().unwrap();
+    let pages = [grow(["a", "page"]), grow(["b", "page"]), grow(["a", "page"]), grow(["b", "page"])];
+    assert_eq!(pages, [1, 1, -1, -1].map(Value::S32), "each began with one");
+    let none = Quota { memory_bytes: Some(0xffff), ..Quota::default() };
+    let error = launch(&Quotas { processes: vec![(1, none)], ..Quotas::default() }).err().unwrap();
+    assert!(
+        error.to_string().contains("65536 bytes of memory, which is more than its quota leaves"),
+        "{error}"
+    );
 }

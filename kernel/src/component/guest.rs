@@ -9,6 +9,7 @@ use abi::value::Resource;
 use super::running::Running;
 use crate::domain::Domain;
 use crate::domain::externs::MemoryRef;
+use crate::sched::park::checkpoint;
 use crate::vm::flags::{MAY_ENTER, MAY_LEAVE};
 
 /// A process, with the canonical options of the call at hand.
@@ -114,6 +115,10 @@ impl Side for Guest<'_> {
 
     fn lower_borrow(&mut self, ty: ResourceType, rep: u32) -> Result<u32, Trap> {
         Running::of_mut(self.domain).lower_borrow(self.endpoint.process, ty, rep)
+    }
+
+    fn checkpoint(&mut self) -> Result<(), Trap> {
+        checkpoint()
     }
 
     fn generation(&self, ty: ResourceType) -> u32 {

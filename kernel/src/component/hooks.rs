@@ -276,6 +276,10 @@ impl Side for Call<'_> {
         self.guest.lower_borrow(ty, rep)
     }
 
+    fn checkpoint(&mut self) -> Result<(), Trap> {
+        self.guest.checkpoint()
+    }
+
     fn generation(&self, ty: ResourceType) -> u32 {
         self.guest.generation(ty)
     }

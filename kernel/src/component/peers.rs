@@ -29,7 +29,7 @@ use super::standing::Standing;
 use super::tree::step;
 use crate::domain::{Domain, DomainOptions};
 use crate::jit::engine::Engine;
-use crate::quota::Quota;
+use crate::quota::{DomainQuota, Quota, Quotas};
 use crate::sched::lock::{Held, ParkingLock};
 
 static HOOKS: Hooks = Hooks;
@@ -52,6 +52,7 @@ struct Slot {
     standing: Arc<Standing>,
     /// Those of its processes, by number; every life has them.
     quotas: ParkingLock<Vec<(u32, Quota)>>,
+    total: ParkingLock<DomainQuota>,
 }
 
 /// A domain that nobody else executes now.
@@ -72,12 +73,19 @@ impl DerefMut for Entered<'_> {
 
 impl Peers {
     /// The domains of a linked tree, of which nothing is up yet.
-    pub fn new(engine: &Engine, linked: Arc<Linked>, host: HostState, first_pid: u32) -> Arc<Peers> {
+    pub fn new(
+        engine: &Engine,
+        linked: Arc<Linked>,
+        host: HostState,
+        first_pid: u32,
+        quotas: &Quotas,
+    ) -> Arc<Peers> {
         let slots = linked.domains.iter().map(|domain| Slot {
             domain: ParkingLock::new(None),
             generation: AtomicU32::new(0),
             standing: Arc::new(Standing::new(domain.processes.len())),
             quotas: ParkingLock::new(Vec::new()),
+            total: ParkingLock::new(DomainQuota::default()),
         });
         let peers = Peers {
             engine: engine.clone(),
@@ -88,6 +96,16 @@ impl Peers {
             epoch: AtomicU64::new(0),
             carrier: OnceLock::new(),
         };
+        for (process, quota) in &quotas.processes {
+            if let Some(info) = peers.linked.processes.get(*process) {
+                peers.slots[info.place.domain as usize].quotas.lock().push((info.place.process, *quota));
+            }
+        }
+        for (number, quota) in &quotas.domains {
+            if let Some(slot) = peers.slots.get(*number as usize) {
+                *slot.total.lock() = *quota;
+            }
+        }
         let peers = Arc::new(peers);
         for number in 0..peers.count() {
             *peers.slots[number as usize].domain.lock() = Some(Peers::empty(&peers, number));
@@ -104,6 +122,7 @@ impl Peers {
         for (process, quota) in peers.slots[number as usize].quotas.lock().iter() {
             domain.set_quota(*process, *quota);
         }
+        domain.set_total_quota(*peers.slots[number as usize].total.lock());
         domain
     }
 
@@ -304,6 +323,16 @@ impl Peers {
         quotas.push((process, quota));
         drop(quotas);
         self.domain(number)?.set_quota(process, quota);
+        Ok(())
+    }
+
+    /// Limits all processes of a domain together, in this life and the next ones.
+    ///
+    /// # Errors
+    /// [`Trap::Gone`]: the limit holds in its next life.
+    pub fn set_total_quota(&self, number: u32, quota: DomainQuota) -> Result<(), Trap> {
+        *self.slots[number as usize].total.lock() = quota;
+        self.domain(number)?.set_total_quota(quota);
         Ok(())
     }
 

@@ -23,7 +23,7 @@ use crate::instance::create::InstantiateError;
 use crate::instance::{Instance, InstanceIndex};
 use crate::jit::engine::Engine;
 use crate::jit::library::Library;
-use crate::quota::Quota;
+use crate::quota::{DomainQuota, Quota, Quotas};
 use crate::sched::lock::{Held, ParkingLock};
 use crate::vm::VmFuncImport;
 
@@ -91,10 +91,23 @@ impl Tree {
         linked: Arc<Linked>,
         host: Box<dyn Any + Send>,
     ) -> Result<Tree, LaunchError> {
+        Tree::launch_within(engine, linked, host, &Quotas::default())
+    }
+
+    /// The same with limits, which what it begins with must keep already.
+    ///
+    /// # Errors
+    /// As [`Tree::launch`]; a library that begins with more than a quota leaves.
+    pub fn launch_within(
+        engine: &Engine,
+        linked: Arc<Linked>,
+        host: Box<dyn Any + Send>,
+        quotas: &Quotas,
+    ) -> Result<Tree, LaunchError> {
         let processes =
             u32::try_from(linked.processes.len()).expect("linking bounds the number of processes");
         let first = NEXT_PID.fetch_add(processes, Ordering::Relaxed);
-        let peers = Peers::new(engine, Arc::clone(&linked), Arc::new(ParkingLock::new(host)), first);
+        let peers = Peers::new(engine, Arc::clone(&linked), Arc::new(ParkingLock::new(host)), first, quotas);
         let mut loaded = vec![Vec::new(); linked.domains.len()];
         for (number, next) in &linked.steps {
             let mut domain = peers.domain(*number).map_err(ended)?;
@@ -149,6 +162,17 @@ impl Tree {
         let nobody = || Trap::Gone("the tree has no such process".to_owned());
         let place = self.linked().processes.get(process).ok_or_else(nobody)?.place;
         self.peers.set_quota(place.domain, place.process, quota)
+    }
+
+    /// The same for all processes of a domain together.
+    ///
+    /// # Errors
+    /// [`Trap::Gone`] if the domain has ended, or there is no such domain.
+    pub fn set_domain_quota(&self, domain: u32, quota: DomainQuota) -> Result<(), Trap> {
+        if domain >= self.peers.count() {
+            return Err(Trap::Gone("the tree has no such domain".to_owned()));
+        }
+        self.peers.set_total_quota(domain, quota)
     }
 
     /// Ends a domain where no thread serves it: its memories are unmapped, what it held of others is given back, and

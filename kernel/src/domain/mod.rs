@@ -42,7 +42,7 @@ use crate::instance::{Instance, InstanceIndex, builtins};
 use crate::jit::engine::Engine;
 use crate::mem::block::{Block, Pinned};
 use crate::mem::linear::Memory;
-use crate::quota::Quota;
+use crate::quota::{DomainQuota, Quota};
 use crate::vm::{DomainLayout, VmFuncImport, VmFuncRef, VmGlobal, VmTable, VmTag, ctx, domain, flags};
 
 /// A set of core instances that fault together.
@@ -72,6 +72,7 @@ pub struct Domain {
     kept: Vec<Arc<dyn Any + Send + Sync>>,
     /// Those of processes that have any.
     pub(crate) quotas: BTreeMap<u32, Quota>,
+    pub(crate) total_quota: DomainQuota,
 }
 
 // SAFETY: the addresses in it are of things that it owns, or of memories that may be shared; it is executed
@@ -140,6 +141,7 @@ impl Domain {
             state,
             kept: Vec::new(),
             quotas: BTreeMap::new(),
+            total_quota: DomainQuota::default(),
         };
         let handles = hooks.handles(&mut domain);
         domain.record.set(domain::HANDLES.cast_unsigned(), handles);

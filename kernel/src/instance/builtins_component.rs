@@ -7,9 +7,10 @@
 use std::{ptr, slice};
 
 use abi::fault::Trap;
-use abi::text::Step;
+use abi::text::{Done, Step};
 
 use super::builtins::domain_of_record;
+use super::builtins_memory::PIECE_BYTES;
 use crate::domain::Domain;
 use crate::domain::upcalls::ComponentHooks;
 use crate::sched::park::checkpoint;
@@ -157,14 +158,29 @@ pub(super) unsafe extern "C" fn transcode(
         let source = slice::from_raw_parts(from, from_bytes);
         if overlap {
             let copy = source.to_vec();
-            step.run(&copy, slice::from_raw_parts_mut(to, to_bytes))
+            in_pieces(step, &copy, slice::from_raw_parts_mut(to, to_bytes))
         } else {
-            step.run(source, slice::from_raw_parts_mut(to, to_bytes))
+            in_pieces(step, source, slice::from_raw_parts_mut(to, to_bytes))
         }
     };
     match result {
         Ok(done) => ((done.read as i64) << 32) | done.written as i64,
         Err(trap) => value(record, |_, _| Err(trap)),
+    }
+}
+
+/// Runs a step, and lets others run now and then.
+fn in_pieces(step: Step, source: &[u8], target: &mut [u8]) -> Result<Done, Trap> {
+    let mut done = Done::default();
+    loop {
+        let rest = &source[done.read as usize..];
+        let piece = &rest[..step.piece(rest, PIECE_BYTES)];
+        let Done { read, written } = step.run(piece, &mut target[done.written as usize..])?;
+        done = Done { read: done.read + read, written: done.written + written };
+        if read as usize != piece.len() || piece.len() == rest.len() {
+            return Ok(done);
+        }
+        checkpoint()?;
     }
 }
 

@@ -12,7 +12,7 @@ use super::builtins::{domain_of, instance_of};
 use crate::sched::park::checkpoint;
 
 /// What is copied or filled between two looks at whether others are to run.
-const PIECE_BYTES: usize = 1 << 20;
+pub(super) const PIECE_BYTES: usize = 1 << 20;
 
 /// `memory.grow`: the old size in pages, or -1.
 ///

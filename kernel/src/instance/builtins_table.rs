@@ -6,6 +6,7 @@
 use abi::fault::Trap;
 
 use super::builtins::{domain_of, instance_of};
+use crate::sched::park::checkpoint;
 
 /// `table.grow`: the old length, or -1.
 ///
@@ -21,7 +22,13 @@ pub(super) unsafe extern "C" fn grow(ctx: *mut u8, table: u32, delta: u64, eleme
     }
     // SAFETY: the table is the domain's, and nothing else uses it now.
     let table = unsafe { &mut *table };
-    table.grow(delta, element).and_then(|len| i64::try_from(len).ok()).unwrap_or(-1)
+    let old = table.len();
+    if !table.may_grow(delta) {
+        return -1;
+    }
+    // What a condemned guest's table looks like does not matter any more.
+    let grown = in_pieces(delta, |_, count| table.grow(count, element).map(|_| ()));
+    if grown.is_some() { i64::try_from(old).unwrap_or(-1) } else { -1 }
 }
 
 /// `table.fill`
@@ -31,7 +38,10 @@ pub(super) unsafe extern "C" fn grow(ctx: *mut u8, table: u32, delta: u64, eleme
 pub(super) unsafe extern "C" fn fill(ctx: *mut u8, table: u32, at: u64, element: usize, count: u64) -> u32 {
     // SAFETY: the module's contract. The table is the domain's, and nothing else uses it now.
     let table = unsafe { &mut *instance_of(ctx).tables[table as usize] };
-    status(ctx, table.fill(at, element, count))
+    let filled = table
+        .check(at, count)
+        .and_then(|()| in_pieces(count, |done, count| table.fill(at + done, element, count)));
+    status(ctx, filled)
 }
 
 /// `table.copy`
@@ -51,11 +61,22 @@ pub(super) unsafe extern "C" fn copy(
     let (target, source) = (instance.tables[to_table as usize], instance.tables[from_table as usize]);
     if target == source {
         // SAFETY: the table is the domain's, and nothing else uses it now.
-        return status(ctx, unsafe { &mut *target }.copy_within(to, from, count));
+        let table = unsafe { &mut *target };
+        let copied = table.check(to, count).and(table.check(from, count)).and_then(|()| {
+            in_pieces(count, |done, piece| {
+                // Away from the end that overlaps.
+                let at = if to <= from { done } else { count - done - piece };
+                table.copy_within(to + at, from + at, piece)
+            })
+        });
+        return status(ctx, copied);
     }
     // SAFETY: two tables of the domain, and nothing else uses them now.
     let (target, source) = unsafe { (&mut *target, &mut *source) };
-    status(ctx, target.copy_from(to, source, from, count))
+    let copied = target.check(to, count).and(source.check(from, count)).and_then(|()| {
+        in_pieces(count, |done, count| target.copy_from(to + done, source, from + done, count))
+    });
+    status(ctx, copied)
 }
 
 /// `table.init`
@@ -78,8 +99,13 @@ pub(super) unsafe extern "C" fn init(
     if u64::from(from) + u64::from(count) > instance.element_len(segment) as u64 {
         return status(ctx, None);
     }
-    let word = |item| instance.element(segment, from as usize + item);
-    status(ctx, table.init(to, u64::from(count), word))
+    let filled = table.check(to, u64::from(count)).and_then(|()| {
+        in_pieces(u64::from(count), |done, count| {
+            let first = from as usize + done as usize;
+            table.init(to + done, count, |item| instance.element(segment, first + item))
+        })
+    });
+    status(ctx, filled)
 }
 
 /// `elem.drop`
@@ -90,6 +116,23 @@ pub(super) unsafe extern "C" fn elem_drop(ctx: *mut u8, segment: u32) {
     // SAFETY: the module's contract.
     let instance = unsafe { instance_of(ctx) };
     instance.dropped_elements[segment as usize] = true;
+}
+
+/// Elements that are copied or filled between two looks at whether others are to run.
+const PIECE: u64 = 1 << 17;
+
+/// Does `work` for so many elements, some at a time: from which on, and how many. Ends early if nobody will see the rest.
+fn in_pieces(count: u64, mut work: impl FnMut(u64, u64) -> Option<()>) -> Option<()> {
+    let mut done = 0;
+    while done < count {
+        let piece = (count - done).min(PIECE);
+        work(done, piece)?;
+        done += piece;
+        if done < count && checkpoint().is_err() {
+            break;
+        }
+    }
+    Some(())
 }
 
 fn status(ctx: *mut u8, done: Option<()>) -> u32 {

@@ -11,6 +11,7 @@ use super::{Constants, Instance, InstanceIndex, builtins};
 use crate::domain::Domain;
 use crate::domain::externs::Extern;
 use crate::jit::library::Library;
+use crate::jit::module::Module;
 use crate::jit::module::SegmentMode;
 use crate::mem::MemError;
 use crate::mem::block::{Block, Pinned};
@@ -23,6 +24,14 @@ pub enum InstantiateError {
     /// What was given does not fit the imports.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// What it begins with is more than its process or its domain may still have.
+    #[error("it begins with {needed} {what}, which is more than its quota leaves")]
+    Quota {
+        /// Of what.
+        what: &'static str,
+        /// How much.
+        needed: u64,
+    },
     /// Memory could not be had.
     #[error(transparent)]
     Memory(#[from] MemError),
@@ -61,7 +70,7 @@ impl Domain {
         library: &Arc<Library>,
         imports: &[Extern],
         process: Option<u32>,
-    ) -> Result<Instance, MemError> {
+    ) -> Result<Instance, InstantiateError> {
         let module = &library.module;
         let images = Images::of(library);
         let mut instance = Instance {
@@ -74,6 +83,7 @@ impl Domain {
             dropped_elements: vec![false; module.elements.len()],
         };
         fill_imports(&mut instance, imports);
+        self.check_quota(module, process)?;
         let mut memories = Vec::new();
         for (defined, ty) in module.memories.iter().skip(module.imported.memories as usize).enumerate() {
             memories.push(Arc::new(Memory::new(*ty, images.image(defined))?));
@@ -93,6 +103,21 @@ impl Domain {
         self.own(memories, tables);
         fill_context(&mut instance, self.vm());
         Ok(instance)
+    }
+
+    /// Whether a process may have what a module begins with.
+    fn check_quota(&self, module: &Module, process: Option<u32>) -> Result<(), InstantiateError> {
+        let memories = module.memories.iter().skip(module.imported.memories as usize);
+        let bytes = memories.map(|ty| ty.bytes(ty.minimum)).fold(0, u64::saturating_add);
+        if !self.may_hold_memory(process, bytes) {
+            return Err(InstantiateError::Quota { what: "bytes of memory", needed: bytes });
+        }
+        let tables = module.tables.iter().skip(module.imported.tables as usize);
+        let elements = tables.map(|ty| ty.minimum).fold(0, u64::saturating_add);
+        if !self.may_hold_elements(process, elements) {
+            return Err(InstantiateError::Quota { what: "table elements", needed: elements });
+        }
+        Ok(())
     }
 
     /// Globals, tables and segments, in the specification's order.

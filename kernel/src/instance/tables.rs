@@ -72,16 +72,29 @@ impl Table {
         self.elements.get(usize::try_from(index).ok()?).copied()
     }
 
+    /// Whether it may grow by `delta` elements, and makes room for them.
+    pub fn may_grow(&mut self, delta: u64) -> bool {
+        let new = self.len().saturating_add(delta);
+        let more = usize::try_from(delta).unwrap_or(usize::MAX);
+        let may = new <= TABLE_ELEMENTS.min(self.ty.maximum.unwrap_or(u64::MAX))
+            && self.elements.try_reserve(more).is_ok();
+        self.publish();
+        may
+    }
+
+    /// Whether it has `count` elements from `at` on.
+    pub fn check(&self, at: u64, count: u64) -> Option<()> {
+        (at.checked_add(count)? <= self.len()).then_some(())
+    }
+
     /// Grows by `delta` elements, each `init`, and returns how many there were; `None` if that is not
     /// possible.
     pub fn grow(&mut self, delta: u64, init: usize) -> Option<u64> {
         let old = self.len();
-        let new = old.checked_add(delta)?;
-        if new > TABLE_ELEMENTS.min(self.ty.maximum.unwrap_or(u64::MAX)) {
+        if !self.may_grow(delta) {
             return None;
         }
-        let new = usize::try_from(new).ok()?;
-        self.elements.try_reserve(new - self.elements.len()).ok()?;
+        let new = usize::try_from(old + delta).ok()?;
         self.elements.resize(new, init);
         self.publish();
         Some(old)

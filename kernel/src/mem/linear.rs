@@ -32,7 +32,7 @@ impl MemoryType {
         MemoryType { minimum, maximum, page_log2: 16, memory64: false, shared: false }
     }
 
-    fn bytes(&self, pages: u64) -> u64 {
+    pub(crate) fn bytes(&self, pages: u64) -> u64 {
         if pages > u64::MAX >> self.page_log2 { u64::MAX } else { pages << self.page_log2 }
     }
 
