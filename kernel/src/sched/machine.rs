@@ -105,12 +105,15 @@ impl Machine {
         let (ready, wait) = mpsc::channel();
         let work = move || {
             let worker = Worker::new(pool, index, None);
-            let prepared =
-                prepare_thread().map_err(std::io::Error::other).and_then(|()| worker.seat().take());
-            let failed = prepared.is_err();
-            if ready.send(prepared).is_ok() && !failed {
-                worker.while_seated(|| worker.serve());
-            }
+            // Seated before anybody can send it a tick: one that its handler took for somebody else's would be lost.
+            worker.while_seated(|| {
+                let prepared =
+                    prepare_thread().map_err(std::io::Error::other).and_then(|()| worker.seat().take());
+                let failed = prepared.is_err();
+                if ready.send(prepared).is_ok() && !failed {
+                    worker.serve();
+                }
+            });
         };
         let spawned = thread::Builder::new().name(format!("atoll-worker-{index}")).spawn(work);
         self.threads.push(spawned.map_err(system)?);

@@ -151,6 +151,8 @@ fn a_machine_that_is_dropped_ends_its_threads() {
     let machine = machine(2);
     let loops: Vec<_> = (0..4).map(|_| start_call(&machine, &engine, Share::default(), "spin")).collect();
     let waiting = start(&machine, Share::default(), || while park::park(None).is_ok() {});
+    // A drop does not wait for ever, which a busy machine may take.
+    assert!(machine.end_all(&Trap::Killed("by a test".to_owned()), 6 * SOON));
     drop(machine);
     for (thread, result) in loops {
         assert!(matches!(result.try_recv().unwrap().trap, Trap::Killed(_)) && thread.is_done());

@@ -129,3 +129,16 @@ fn who_is_pushed_aside_by_a_pinned_thread_goes_to_a_worker_that_sleeps() {
     soon("it moves", || computes.0.seat.load(Ordering::SeqCst) != seat);
     end.store(true, Ordering::SeqCst);
 }
+
+#[test]
+fn who_is_condemned_before_its_worker_sits_down_ends_too() {
+    let engine = Engine::new().unwrap();
+    for _ in 0..100 {
+        let machine = machine(2);
+        let loops: Vec<_> = (0..3).map(|_| start_call(&machine, &engine, Share::default(), "spin")).collect();
+        loops.iter().for_each(|(thread, _)| thread.condemn(by_a_test()));
+        for (_, result) in loops {
+            assert_eq!(result.recv_timeout(SOON).unwrap().trap, by_a_test());
+        }
+    }
+}
