@@ -116,6 +116,10 @@ impl Emit<'_> {
         source: Source<'_>,
         target: Target,
     ) -> Vec<Value> {
+        if let (Source::Memory(from), Target::Memory(to)) = (source, target) {
+            self.copy_fields(lane, tys, from, to);
+            return Vec::new();
+        }
         let mut flat = Vec::new();
         let mut taken = 0;
         for (ty, at) in tys.iter().zip(offsets(tys.iter().copied())) {
@@ -131,6 +135,32 @@ impl Emit<'_> {
             flat.extend(self.copy(lane, ty, from, target.part(at, bytes)));
         }
         flat
+    }
+
+    /// The same in memory: neighbours whose bits may be anything are copied together, but not what is between them.
+    fn copy_fields(&mut self, lane: &Lane, tys: &[&ValType], from: Region, to: Region) {
+        let mut plain: Option<(u32, u32)> = None;
+        for (ty, at) in tys.iter().zip(offsets(tys.iter().copied())) {
+            let bytes = Layout::of(ty).size;
+            plain = match plain {
+                Some((start, end)) if all_bits(ty) && end == at => Some((start, at + bytes)),
+                before => {
+                    self.copy_plain(before, from, to);
+                    all_bits(ty).then_some((at, at + bytes))
+                }
+            };
+            if plain.is_none() {
+                let target = Target::Memory(to.part(at, bytes));
+                self.copy(lane, ty, Source::Memory(from.part(at, bytes)), target);
+            }
+        }
+        self.copy_plain(plain, from, to);
+    }
+
+    fn copy_plain(&mut self, plain: Option<(u32, u32)>, from: Region, to: Region) {
+        if let Some((start, end)) = plain {
+            self.copy_region(from.part(start, end - start), to.part(start, end - start));
+        }
     }
 
     fn copy_fixed(
@@ -285,7 +315,7 @@ impl Target {
 
 /// Whether every pattern of bits in memory is a value, the same value on both sides, and every byte belongs to it: then
 /// bytes can be copied as they are. NaNs may cross as they are: the specification lets lowering choose the bits of one.
-fn all_bits(ty: &ValType) -> bool {
+pub(super) fn all_bits(ty: &ValType) -> bool {
     match ty {
         ValType::U8
         | ValType::S8

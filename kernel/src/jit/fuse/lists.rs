@@ -7,7 +7,7 @@ use abi::types::ValType;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 
-use super::copy::{Lane, Source, Target, tight};
+use super::copy::{Lane, Source, Target, all_bits, tight};
 use super::emit::Emit;
 use super::reason::Reason;
 use super::region::Region;
@@ -37,19 +37,100 @@ impl Emit<'_> {
     /// Copies `count` elements between checked addresses.
     pub fn copy_elements(&mut self, lane: &Lane, elem: &[&ValType], from: Value, to: Value, count: Value) {
         let layout = Layout::tuple(elem.iter().copied());
-        let head = self.block(&[types::I64; 3]);
-        let (body, done) = (self.block(&[]), self.block(&[]));
-        self.jump(head, &[from, to, count]);
-        let [from, to, left] = self.enter(head)[..] else { unreachable!("three parameters") };
-        self.branch(left, body, done);
-        self.enter(body);
-        let regions = (Region::checked(from, layout.size), Region::checked(to, layout.size));
-        self.copy_tuple(lane, elem, Source::Memory(regions.0), Target::Memory(regions.1));
-        let step = i64::from(layout.size);
-        let from = self.builder.ins().iadd_imm_u(from, step);
-        let to = self.builder.ins().iadd_imm_u(to, step);
-        let left = self.builder.ins().iadd_imm_s(left, -1);
-        self.jump(head, &[from, to, left]);
-        self.enter(done);
+        if layout.size == 0 {
+            return;
+        }
+        let bytes = self.builder.ins().imul_imm_u(count, i64::from(layout.size));
+        let mut at = self.int(types::I64, 0);
+        if matches!(elem, [ValType::Char]) {
+            at = self.copy_chars(from, to, bytes, at);
+        } else if elem.iter().all(|ty| plain(ty)) {
+            at = self.copy_rounds(lane, elem, (from, to), bytes, at, UNROLLED);
+        }
+        self.copy_rounds(lane, elem, (from, to), bytes, at, 1);
+    }
+
+    /// Copies from an offset on as long as there are `times` elements left; gives the offset where there are not.
+    fn copy_rounds(
+        &mut self,
+        lane: &Lane,
+        elem: &[&ValType],
+        (from, to): (Value, Value),
+        bytes: Value,
+        at: Value,
+        times: u32,
+    ) -> Value {
+        let layout = Layout::tuple(elem.iter().copied());
+        let round = layout.size * times;
+        self.rounds(bytes, at, round, |emit, at| {
+            let [from, to] = [from, to].map(|base| Region::checked(emit.builder.ins().iadd(base, at), round));
+            for element in 0..times {
+                let [from, to] = [from, to].map(|round| round.part(element * layout.size, layout.size));
+                emit.copy_tuple(lane, elem, Source::Memory(from), Target::Memory(to));
+            }
+            None
+        })
+    }
+
+    /// Copies characters four at a time as long as they are valid; gives the offset of those that are not, or too few.
+    fn copy_chars(&mut self, from: Value, to: Value, bytes: Value, at: Value) -> Value {
+        self.rounds(bytes, at, types::I32X4.bytes(), |emit, at| {
+            let [from, to] = [from, to].map(|base| {
+                let address = emit.builder.ins().iadd(base, at);
+                Region::checked(address, types::I32X4.bytes())
+            });
+            let chars = emit.load(from, types::I32X4);
+            let splat = |emit: &mut Self, bits: i64| {
+                let bits = emit.int(types::I32, bits);
+                emit.builder.ins().splat(types::I32X4, bits)
+            };
+            let (limit, surrogates, many) = (splat(emit, 0x10_FFFF), splat(emit, 0xD800), splat(emit, 0x7FF));
+            let ins = emit.builder.ins();
+            let large = ins.icmp(IntCC::UnsignedGreaterThan, chars, limit);
+            let from_surrogates = emit.builder.ins().isub(chars, surrogates);
+            let surrogate = emit.builder.ins().icmp(IntCC::UnsignedLessThanOrEqual, from_surrogates, many);
+            let invalid = emit.builder.ins().bor(large, surrogate);
+            let any = emit.builder.ins().vany_true(invalid);
+            Some((any, chars, to))
+        })
+    }
+
+    /// A loop over rounds of `round` bytes, from an offset on, as long as there are so many left. Gives the offset where
+    /// there are not, or where the round's condition held; if it did not the round's value is stored.
+    fn rounds(
+        &mut self,
+        bytes: Value,
+        at: Value,
+        round: u32,
+        body: impl FnOnce(&mut Self, Value) -> Option<(Value, Value, Region)>,
+    ) -> Value {
+        let (head, work, done) = (self.block(&[types::I64]), self.block(&[]), self.block(&[types::I64]));
+        self.jump(head, &[at]);
+        let at = self.enter(head)[0];
+        let left = self.builder.ins().isub(bytes, at);
+        let few = self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, left, i64::from(round));
+        self.builder.ins().brif(few, done, &[at.into()], work, &[]);
+        self.enter(work);
+        if let Some((stop, value, to)) = body(self, at) {
+            let next = self.block(&[]);
+            self.builder.ins().brif(stop, done, &[at.into()], next, &[]);
+            self.enter(next);
+            self.store(to, value);
+        }
+        let next = self.builder.ins().iadd_imm_u(at, i64::from(round));
+        self.jump(head, &[next]);
+        self.enter(done)[0]
+    }
+}
+
+/// Elements of a round where an element is little work.
+const UNROLLED: u32 = 4;
+
+/// Whether a value is copied without a branch: bits that may be anything, perhaps with padding between them.
+fn plain(ty: &ValType) -> bool {
+    match ty {
+        ValType::Record(fields) => fields.len() <= 4 && fields.iter().all(|field| all_bits(&field.ty)),
+        ValType::Tuple(types) => types.len() <= 4 && types.iter().all(all_bits),
+        other => all_bits(other),
     }
 }

@@ -7,7 +7,7 @@
 //! - [`spec`]: what is compiled
 //! - `phases`: a call between two processes, `stub`: calls that go elsewhere
 //! - `handles`: handles on their way, and the calls that make and drop them
-//! - `copy`: values by their types, `leaf`, `lists`, `texts`
+//! - `copy`: values by their types, `leaf`, `lists`, `texts`, `utf8`
 //! - `region`: guest memory that has been checked
 //! - `part`: functions that adapters share
 //! - [`reason`]: why an adapter ends a call
@@ -48,6 +48,7 @@ mod stub;
 mod texts;
 #[cfg(test)]
 mod trial;
+mod utf8;
 
 /// The compiled adapters and stubs of one linked tree; clones share them.
 #[derive(Clone)]

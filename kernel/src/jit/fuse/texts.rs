@@ -23,7 +23,7 @@ struct Text {
 }
 
 /// How far a step got: bytes, 64-bit.
-struct Done {
+pub(super) struct Done {
     read: Value,
     written: Value,
 }
@@ -86,7 +86,11 @@ impl Emit<'_> {
         let bytes = if widened { self.times(text.bytes, 2) } else { text.bytes };
         let pointer = self.new_text(lane, align, bytes);
         let to = self.address(&lane.to, pointer);
-        self.step(step, text.address, text.bytes, to, bytes);
+        if step == Step::CopyUtf8 {
+            self.copy_utf8(text.address, to, bytes);
+        } else {
+            self.step(step, text.address, text.bytes, to, bytes);
+        }
         self.give(pointer, text.units);
     }
 
@@ -227,7 +231,7 @@ impl Emit<'_> {
     }
 
     /// Has the kernel run a step between checked addresses.
-    fn step(&mut self, step: Step, from: Value, bytes: Value, to: Value, room: Value) -> Done {
+    pub fn step(&mut self, step: Step, from: Value, bytes: Value, to: Value, room: Value) -> Done {
         let step = self.int(types::I32, step as i32);
         let packed = self.builtin_number(Builtin::transcode, &[step, from, bytes, to, room]);
         let read = self.builder.ins().ushr_imm_u(packed, 32);

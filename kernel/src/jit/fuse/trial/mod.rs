@@ -6,6 +6,7 @@
 //! - [`checks`]: each check of the specification, alone
 //! - [`stubs`]: what goes elsewhere, and limits
 
+mod bytes;
 mod checks;
 mod half;
 mod oracle;
