@@ -13,6 +13,7 @@ use atoll_kernel::component::link::{Isolate, LinkOptions};
 use atoll_kernel::component::linked::{Export, ExportedFunc, Provider};
 use atoll_kernel::component::port::{EdgePolicy, OnFault};
 use atoll_kernel::component::tree::Tree;
+use atoll_kernel::component::typed_func::TypedFunc;
 use atoll_kernel::host::Imports;
 use atoll_kernel::jit::engine::Engine;
 use atoll_kernel::quota::{DomainQuota, Quota, Quotas};
@@ -109,6 +110,22 @@ fn strings_cross_two_edges_and_two_encodings() {
         let greeting = call(&mut tree, &["welcome"], &[Value::String(name.into())]).unwrap();
         assert_eq!(greeting, Some(Value::String(format!("hello, {name}").into())));
     }
+}
+
+#[test]
+fn functions_are_called_with_rust_types() {
+    let mut tree = launch(GREETER);
+    let func = func(&tree, &["welcome"]);
+    let welcome = TypedFunc::<(String,), String>::new(&func).unwrap();
+    for name in ["", "Ann", "日本 🦀"] {
+        assert_eq!(welcome.call(&mut tree, &(name.to_owned(),)).unwrap(), format!("hello, {name}"));
+    }
+    assert!(TypedFunc::<(String,), ()>::new(&func).is_err());
+    assert!(TypedFunc::<(String, u32), String>::new(&func).is_err());
+    let long = TypedFunc::<(String,), String>::new(&func).unwrap();
+    let fault = long.call(&mut tree, &("x".repeat(1 << 20),)).unwrap_err();
+    assert!(fault.process.is_some(), "{fault:?}");
+    assert_eq!(long.call(&mut tree, &(String::new(),)).unwrap_err().trap, Trap::CannotEnter);
 }
 
 #[test]

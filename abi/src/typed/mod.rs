@@ -13,8 +13,9 @@
 //! - [`product`]: records and tuples, field after field
 //! - [`sum`]: variants, enums, `option`, `result`; flags
 //! - [`resource`]: `own` and `borrow`
-//! - [`imported`]: parameters and results of a whole function
+//! - [`imported`]: parameters and results of a whole function that the host serves; [`exported`]: that it calls
 
+pub mod exported;
 pub mod imported;
 pub mod product;
 pub mod resource;

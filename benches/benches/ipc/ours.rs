@@ -12,6 +12,7 @@ use kernel::component::executable::Executable;
 use kernel::component::link::LinkOptions;
 use kernel::component::linked::{Export, ExportedFunc, Linked};
 use kernel::component::tree::Tree;
+use kernel::component::typed_func::TypedFunc;
 use kernel::host::{HostCall, HostFunc, Import, Imports};
 use kernel::jit::engine::{Engine, EngineOptions};
 
@@ -63,6 +64,18 @@ impl Running {
 
     /// Calls the guest from here.
     pub fn calls(&self, name: &str) -> Work<'static> {
+        let (tree, func) = (Rc::clone(&self.0), self.func(name));
+        let func = TypedFunc::<(u32, u32), u32>::new(&func).expect("is of this type");
+        Box::new(move |count| {
+            let mut tree = tree.borrow_mut();
+            for next in 0..count {
+                assert_eq!(func.call(&mut tree, &(next, 1)).expect("does not trap"), next + 1);
+            }
+        })
+    }
+
+    /// The same with values that know their types, as tools call.
+    pub fn dynamic_calls(&self, name: &str) -> Work<'static> {
         let (tree, func) = (Rc::clone(&self.0), self.func(name));
         Box::new(move |count| {
             let mut tree = tree.borrow_mut();

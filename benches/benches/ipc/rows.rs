@@ -61,6 +61,7 @@ pub fn all() -> Vec<Make> {
             .row
     }));
     rows.push(Box::new(host_to_component));
+    rows.push(Box::new(dynamic));
     rows.push(Box::new(|| {
         looped("component → host", "edge", "run", 0, ("native call", floors::pointer()))
             .must(0.1, Who::Best)
@@ -102,6 +103,14 @@ fn host_to_component() -> Row<'static> {
     let rivals = (theirs(Who::Default), theirs(Who::Best));
     let row = row("host → component", ours, ("native call", floors::pointer()), rivals);
     Made { row }.must(0.1, Who::Best).row
+}
+
+fn dynamic() -> Row<'static> {
+    let bytes = guest("edge");
+    let ours = ours::Guest::new(&bytes).launch().dynamic_calls("plus");
+    let theirs = |who| theirs::Guest::new(who, false, &bytes).launch().dynamic_calls("plus");
+    let rivals = (theirs(Who::Default), theirs(Who::Best));
+    row("the same, dynamic values", ours, ("native call", floors::pointer()), rivals)
 }
 
 fn instantiate() -> Row<'static> {

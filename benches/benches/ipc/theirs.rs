@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use atoll_benches::contest::{Who, Work};
-use wasmtime::component::{Component, Instance, InstancePre, Linker};
+use wasmtime::component::{Component, Instance, InstancePre, Linker, Val};
 use wasmtime::{Config, Engine, Inlining, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
 /// A component, linked.
@@ -76,6 +76,21 @@ impl Running {
         Box::new(move |count| {
             for next in 0..count {
                 assert_eq!(calls(next), next + 1);
+            }
+        })
+    }
+
+    /// The same with values that know their types.
+    pub fn dynamic_calls(&self, name: &str) -> Work<'static> {
+        let running = Rc::clone(&self.0);
+        let name = name.to_owned();
+        Box::new(move |count| {
+            let (store, instance) = &mut *running.borrow_mut();
+            let func = instance.get_func(&mut *store, &name).expect("exports it");
+            let mut results = [Val::U32(0)];
+            for next in 0..count {
+                func.call(&mut *store, &[Val::U32(next), Val::U32(1)], &mut results).expect("does not trap");
+                assert_eq!(results[0], Val::U32(next + 1));
             }
         })
     }

@@ -1,7 +1,5 @@
 //! Calls of lifted functions from outside their domain: by the host, or for another domain.
 
-use std::sync::Arc;
-
 use abi::fault::{Fault, Trap};
 use abi::plan::Passing;
 use abi::run;
@@ -20,6 +18,23 @@ use crate::vm::flags::MAY_ENTER;
 /// # Errors
 /// The fault; [`Trap::CannotEnter`] if an earlier one ended the process.
 pub(super) fn call(domain: &mut Domain, func: &ExportedFunc, args: &[Value]) -> Result<Option<Value>, Fault> {
+    guarded(domain, func, |domain| {
+        let result = call_in_scope(domain, func, args);
+        let bytes_out = result.as_ref().ok().and_then(Option::as_ref).map_or(0, Value::bytes);
+        count_bytes(domain, func, args.iter().map(Value::bytes).sum(), bytes_out);
+        result
+    })
+}
+
+/// Runs `work`, a call of this function, if it may be entered, in a task and a handle scope of its own.
+///
+/// # Errors
+/// The fault of `work`; [`Trap::CannotEnter`] if an earlier one ended the process.
+pub(super) fn guarded<T>(
+    domain: &mut Domain,
+    func: &ExportedFunc,
+    work: impl FnOnce(&mut Domain) -> Result<T, Fault>,
+) -> Result<T, Fault> {
     if let Some(what) = func.unsupported {
         return Err(Fault::new(Trap::Unsupported(what)));
     }
@@ -30,19 +45,17 @@ pub(super) fn call(domain: &mut Domain, func: &ExportedFunc, args: &[Value]) -> 
     let running = Running::of_mut(domain);
     // A task begins with an empty context.
     running.contexts[process as usize] = [0; 2];
-    let (depth, standing) = (running.handles.depth(), Arc::clone(&running.standing));
-    let scope = func.ty.has_borrow();
+    let depth = running.handles.depth();
+    let scope = func.lends;
     if scope {
-        Running::of_mut(domain).handles.enter()?;
+        running.handles.enter()?;
     }
-    let before = standing.enter(process);
-    let result = call_in_scope(domain, func, args);
+    let before = Running::of(domain).standing.enter(process);
+    let result = work(domain);
+    let standing = &Running::of(domain).standing;
     standing.leave(before);
     if let Some(meter) = standing.meter(process) {
         ProcessMeter::count(&meter.calls, 1);
-        ProcessMeter::count(&meter.bytes_in, args.iter().map(Value::bytes).sum());
-        let result = result.as_ref().ok().and_then(Option::as_ref);
-        ProcessMeter::count(&meter.bytes_out, result.map_or(0, Value::bytes));
     }
     let handles = &mut Running::of_mut(domain).handles;
     let closed = if scope && result.is_ok() { handles.exit() } else { Ok(()) };
@@ -84,8 +97,16 @@ fn call_in_scope(domain: &mut Domain, func: &ExportedFunc, args: &[Value]) -> Re
     }
 }
 
+/// Counts what came with a call of this function, and what its result was.
+pub(super) fn count_bytes(domain: &Domain, func: &ExportedFunc, bytes_in: u64, bytes_out: u64) {
+    if let Some(meter) = Running::of(domain).standing.meter(func.callee.process) {
+        ProcessMeter::count(&meter.bytes_in, bytes_in);
+        ProcessMeter::count(&meter.bytes_out, bytes_out);
+    }
+}
+
 /// A trap that a process's values caused outside its code: it never runs again.
-fn blame(domain: &mut Domain, process: u32, trap: Trap) -> Fault {
+pub(super) fn blame(domain: &mut Domain, process: u32, trap: Trap) -> Fault {
     // The host's own mistakes, and faults that were laid at a door already, are nobody's.
     let guilty = !matches!(trap, Trap::Host(_)) && domain.flags(process) & MAY_ENTER != 0;
     let fault = fault_in(domain, process, trap);

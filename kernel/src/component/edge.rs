@@ -305,6 +305,7 @@ pub(super) fn exported(lifted: &Lifted) -> ExportedFunc {
         asynchronous: lifted.asynchronous,
         callback: lifted.callback,
         unsupported: lifted.unsupported,
+        lends: lifted.ty.has_borrow(),
     }
 }
 

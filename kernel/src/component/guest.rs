@@ -1,5 +1,7 @@
 //! A process of a running tree as one side of a call ([`Side`]).
 
+use std::cell::OnceCell;
+
 use abi::fault::{Fault, Trap};
 use abi::plan::Endpoint;
 use abi::side::{Encoding, Side};
@@ -17,15 +19,14 @@ pub(super) struct Guest<'d> {
     /// Whose process it is.
     pub domain: &'d mut Domain,
     endpoint: &'d Endpoint,
-    memory: Option<MemoryRef>,
+    /// Found at first use: calls that pass numbers need none.
+    memory: OnceCell<Option<MemoryRef>>,
 }
 
 impl<'d> Guest<'d> {
     /// The side of `endpoint`, whose slots are filled.
     pub fn new(domain: &'d mut Domain, endpoint: &'d Endpoint) -> Guest<'d> {
-        let memory =
-            endpoint.memory.and_then(|slot| Running::of(domain).memories.get(slot as usize)?.clone());
-        Guest { domain, endpoint, memory }
+        Guest { domain, endpoint, memory: OnceCell::new() }
     }
 
     /// Calls a core function of this process, by slot; scopes that a fault leaves open are closed.
@@ -47,6 +48,10 @@ impl<'d> Guest<'d> {
         self.domain.set_flags(process, (after & MAY_ENTER) | (before & !MAY_ENTER));
         result
     }
+}
+
+fn memory_of(domain: &Domain, endpoint: &Endpoint) -> Option<MemoryRef> {
+    endpoint.memory.and_then(|slot| Running::of(domain).memories.get(slot as usize)?.clone())
 }
 
 /// Calls the core function in a slot as one of `process`.
@@ -77,11 +82,13 @@ impl Side for Guest<'_> {
     }
 
     fn memory(&self) -> &[u8] {
-        self.memory.as_ref().and_then(|memory| self.domain.memory(memory)).unwrap_or(&[])
+        let memory = self.memory.get_or_init(|| memory_of(self.domain, self.endpoint)).as_ref();
+        memory.and_then(|memory| self.domain.memory(memory)).unwrap_or(&[])
     }
 
     fn memory_mut(&mut self) -> &mut [u8] {
-        self.memory.as_ref().and_then(|memory| self.domain.memory_mut(memory)).unwrap_or(&mut [])
+        let memory = self.memory.get_or_init(|| memory_of(self.domain, self.endpoint)).as_ref();
+        memory.and_then(|memory| self.domain.memory_mut(memory)).unwrap_or(&mut [])
     }
 
     fn realloc(&mut self, old: u32, old_bytes: u32, align: u32, new_bytes: u32) -> Result<u32, Trap> {

@@ -34,12 +34,16 @@ unsafe impl ComponentHooks for Hooks {
     }
 
     fn host_call(&self, domain: &mut Domain, import: u32, values: *mut u64) -> Result<(), Trap> {
-        let (linked, number) = (Arc::clone(&Running::of(domain).linked), Running::of(domain).number);
-        let imports = &linked.domains[number as usize].imports;
+        let running = Running::of(domain);
+        let (number, depth) = (running.number, running.handles.depth());
+        let imports = &running.program().imports;
         let import = imports.get(import as usize).ok_or(Trap::Unsupported("an unknown host import"))?;
-        // SAFETY: the stub of this import passes as many slots as the import has core parameters or results.
-        let core = unsafe { std::slice::from_raw_parts_mut(values, import.slots) };
-        let depth = Running::of(domain).handles.depth();
+        // SAFETY: the domain holds what it was linked to, and the host's state, as long as it lives, and whoever called
+        // us holds the domain. The stub of this import passes as many slots as it has core parameters or results.
+        let (import, host, core) = unsafe {
+            let core = std::slice::from_raw_parts_mut(values, import.slots);
+            (&*std::ptr::from_ref(import), &*Arc::as_ptr(&running.host), core)
+        };
         if import.lends {
             Running::of_mut(domain).handles.enter()?;
         }
@@ -50,9 +54,8 @@ unsafe impl ComponentHooks for Hooks {
         }
         let result = match &import.target {
             Target::Host(func) => {
-                let host = Arc::clone(&Running::of(domain).host);
                 let guest = Guest::new(domain, &import.caller);
-                func.call(&mut Call { guest, import, core, host: &host, state: None })
+                func.call(&mut Call { guest, import, core, host, state: None })
             }
             Target::Port(port) => port::call(domain, import, port, core),
             Target::Task(func) => task::call(domain, import, func, core),

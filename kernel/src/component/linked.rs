@@ -171,6 +171,8 @@ pub struct ExportedFunc {
     pub callback: Option<u32>,
     /// An option that it cannot be called with.
     pub unsupported: Option<&'static str>,
+    /// Whether its caller can lend it handles.
+    pub lends: bool,
 }
 
 /// One export of the outermost component.

@@ -7,8 +7,8 @@
 //! - [`link`]: definitions → a linear program ([`linked`]), as [`options`] say; [`edge`]: lifting and lowering;
 //!   [`draft`]: a domain meanwhile; [`def`], [`spaces`]: what an index means meanwhile
 //! - [`offer`], [`offered_module`]: what the host gives; [`name`]: by which name; [`resolve`]: types
-//! - [`tree`]: launches that and calls into it ([`call`], [`task`]); [`peers`]: its domains; [`running`]: what the
-//!   built-ins ([`hooks`]) of one work on; [`standing`]: what others see of it; [`guest`]: a
+//! - [`tree`]: launches that and calls into it ([`call`], [`task`], [`typed_func`]); [`peers`]: its domains; [`running`]:
+//!   what the built-ins ([`hooks`]) of one work on; [`standing`]: what others see of it; [`guest`]: a
 //!   process as one side of a call
 //! - [`port`]: imports that lead into another domain
 //! - [`carrier`]: calls between domains that have threads of their own
@@ -24,6 +24,7 @@ pub mod options;
 pub mod packed;
 pub mod port;
 pub mod tree;
+pub mod typed_func;
 pub mod validate;
 
 mod call;

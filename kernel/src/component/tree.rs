@@ -15,7 +15,7 @@ use super::carrier::{Carrier, Server, Undelivered};
 use super::error::LaunchError;
 use super::hooks::destroy;
 use super::linked::{CoreDef, Export, ExportedFunc, Linked, Place, ProcessInfo, Step};
-use super::peers::Peers;
+use super::peers::{Entered, Peers};
 use super::running::Running;
 use crate::domain::Domain;
 use crate::domain::externs::{Extern, Func};
@@ -145,6 +145,11 @@ impl Tree {
     /// The fault; [`abi::fault::Trap::CannotEnter`] if an earlier one ended the process.
     pub fn call(&mut self, func: &ExportedFunc, args: &[Value]) -> Result<Option<Value>, Fault> {
         call::call(&mut *self.peers.domain(func.domain)?, func, args)
+    }
+
+    /// A domain, when nobody executes it any more.
+    pub(super) fn enter(&mut self, domain: u32) -> Result<Entered<'_>, Trap> {
+        self.peers.domain(domain)
     }
 
     /// How many domains it has.

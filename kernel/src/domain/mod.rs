@@ -24,7 +24,7 @@ pub mod references;
 pub mod signatures;
 pub mod upcalls;
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -68,7 +68,9 @@ pub struct Domain {
     inherited: Option<Fault>,
     exceptions: Exceptions,
     hooks: &'static dyn ComponentHooks,
+    /// Never replaced; its type is known, so that looking at it asks nobody.
     state: Box<dyn Any + Send>,
+    state_type: TypeId,
     kept: Vec<Arc<dyn Any + Send + Sync>>,
     /// Those of processes that have any.
     pub(crate) quotas: BTreeMap<u32, Quota>,
@@ -138,6 +140,7 @@ impl Domain {
             inherited: None,
             exceptions: Exceptions::default(),
             hooks,
+            state_type: (*state).type_id(),
             state,
             kept: Vec::new(),
             quotas: BTreeMap::new(),
@@ -174,13 +177,17 @@ impl Domain {
     /// What was given as [`DomainOptions::state`], if it is a `T`.
     #[must_use]
     pub fn state<T: Any>(&self) -> Option<&T> {
-        self.state.downcast_ref()
+        let state: *const (dyn Any + Send) = &raw const *self.state;
+        // SAFETY: it is a `T`, and it is ours.
+        (self.state_type == TypeId::of::<T>()).then(|| unsafe { &*state.cast::<T>() })
     }
 
     /// What was given as [`DomainOptions::state`], if it is a `T`.
     #[must_use]
     pub fn state_mut<T: Any>(&mut self) -> Option<&mut T> {
-        self.state.downcast_mut()
+        let state: *mut (dyn Any + Send) = &raw mut *self.state;
+        // SAFETY: it is a `T`, and it is ours.
+        (self.state_type == TypeId::of::<T>()).then(|| unsafe { &mut *state.cast::<T>() })
     }
 
     /// Keeps something alive as long as the domain: code that its slots point to.
