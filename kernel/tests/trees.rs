@@ -128,6 +128,84 @@ fn functions_are_called_with_rust_types() {
     assert_eq!(long.call(&mut tree, &(String::new(),)).unwrap_err().trap, Trap::CannotEnter);
 }
 
+/// A front whose calls go through a middle that does nothing but pass them on, which is written into the adapter.
+const THROUGH: &str = r#"
+(component
+  (component $Back
+    (core module $m
+      (func (export "sum") (param i32 i64) (result i64) (i64.sub (local.get 1) (i64.const 7)))
+      (func (export "boom") (result i32) (i32.load (i32.const -4)) )
+      (memory 1))
+    (core instance $i (instantiate $m))
+    (func (export "sum") (param "a" u32) (param "b" u64) (result u64) (canon lift (core func $i "sum")))
+    (func (export "boom") (result u32) (canon lift (core func $i "boom"))))
+  (component $Middle
+    (import "sum" (func $sum (param "a" u32) (param "b" u64) (result u64)))
+    (import "boom" (func $boom (result u32)))
+    (core func $sum' (canon lower (func $sum)))
+    (core func $boom' (canon lower (func $boom)))
+    (core module $m
+      (import "" "boom" (func $boom (result i32)))
+      (import "" "sum" (func $sum (param i32 i64) (result i64)))
+      (func (export "sum") (param i32 i64) (result i64)
+        (i64.add (call $sum (local.get 0) (local.get 1)) (i64.shl (i64.const 3) (i64.const 40))))
+      (func (export "boom") (result i32) (call $boom)))
+    (core instance $i (instantiate $m (with "" (instance
+      (export "sum" (func $sum')) (export "boom" (func $boom'))))))
+    (func (export "sum") (param "a" u32) (param "b" u64) (result u64) (canon lift (core func $i "sum")))
+    (func (export "boom") (result u32) (canon lift (core func $i "boom"))))
+  (component $Front
+    (import "sum" (func $sum (param "a" u32) (param "b" u64) (result u64)))
+    (import "boom" (func $boom (result u32)))
+    (core func $sum' (canon lower (func $sum)))
+    (core func $boom' (canon lower (func $boom)))
+    (core module $m
+      (import "" "boom" (func $boom (result i32)))
+      (import "" "sum" (func $sum (param i32 i64) (result i64)))
+      (func (export "sum") (param i32 i64) (result i64) (local i32) (call $sum (local.get 0) (local.get 1)))
+      (func (export "boom") (result i32) (local i32) (call $boom)))
+    (core instance $i (instantiate $m (with "" (instance
+      (export "sum" (func $sum')) (export "boom" (func $boom'))))))
+    (func (export "sum") (param "a" u32) (param "b" u64) (result u64) (canon lift (core func $i "sum")))
+    (func (export "boom") (result u32) (canon lift (core func $i "boom"))))
+  (instance $back (instantiate $Back))
+  (instance $middle (instantiate $Middle (with "sum" (func $back "sum")) (with "boom" (func $back "boom"))))
+  (instance $front (instantiate $Front (with "sum" (func $middle "sum")) (with "boom" (func $middle "boom"))))
+  (export "sum" (func $front "sum"))
+  (export "boom" (func $front "boom"))
+  (export "middle" (func $middle "sum"))
+  (export "back" (func $back "sum")))
+"#;
+
+#[test]
+fn a_function_that_is_written_into_its_adapter_is_called_as_any_other() {
+    let wasm = wat::parse_str(THROUGH).unwrap();
+    let engine = Engine::new().unwrap();
+    let image = Executable::parse(&engine, &wasm).unwrap().to_image();
+    let other = Engine::new().unwrap();
+    // From an image nothing is known of bodies: everything is called.
+    let loaded = Executable::from_image(&other, &image).unwrap();
+    let linked = Arc::new(loaded.link(&Imports::default(), &options()).unwrap());
+    for mut tree in [launch(THROUGH), loaded.launch(&linked, Box::new(())).unwrap()] {
+        let args = [Value::U32(1), Value::U64(u64::MAX)];
+        let sum = u64::MAX.wrapping_sub(7).wrapping_add(3 << 40);
+        assert_eq!(call(&mut tree, &["sum"], &args), Ok(Some(Value::U64(sum))));
+        let trap = call(&mut tree, &["boom"], &[]).unwrap_err();
+        assert!(matches!(trap, Trap::MemoryOutOfBounds), "{trap:?}");
+        for export in ["sum", "middle", "back"] {
+            assert_eq!(
+                call(&mut tree, &[export], &args),
+                Err(Trap::CannotEnter),
+                "{export} had a part in it"
+            );
+        }
+        let fault = tree.faults().pop().unwrap();
+        assert_eq!(fault.process_name, "/app/back");
+        let names: Vec<_> = fault.frames.iter().map(|frame| frame.process_name.as_str()).collect();
+        assert!(names.contains(&"/app/middle") && names.contains(&"/app/front"), "{names:?}");
+    }
+}
+
 #[test]
 fn every_component_instance_is_a_process() {
     let tree = launch(GREETER);

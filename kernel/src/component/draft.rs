@@ -8,7 +8,7 @@ use super::error::LinkError;
 use super::linked::{CoreDef, HostImport, LinkedDomain};
 use crate::jit::engine::Engine;
 use crate::jit::fuse::Adapters;
-use crate::jit::fuse::spec::{AdapterSpec, Implementers};
+use crate::jit::fuse::spec::{AdapterSpec, Callees, Implementers};
 use crate::jit::sig::SigId;
 use crate::jit::valtype::{CoreFuncType, ValType};
 use crate::vm::DomainLayout;
@@ -29,7 +29,12 @@ impl Draft {
     ///
     /// # Errors
     /// An adapter that does not compile.
-    pub fn finish(self, engine: &Engine, implementers: &Implementers) -> Result<LinkedDomain, LinkError> {
+    pub fn finish(
+        self,
+        engine: &Engine,
+        implementers: &Implementers,
+        callees: &Callees,
+    ) -> Result<LinkedDomain, LinkError> {
         // Processes, core instances and adapters are bounded, so what counts them is.
         let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         let (func_slots, memory_slots) = (self.func_slots.len(), self.memory_slots.len());
@@ -38,7 +43,7 @@ impl Draft {
             layout,
             processes: self.processes,
             imports: self.imports,
-            adapters: Adapters::compile(engine, &self.specs, layout, implementers)?,
+            adapters: Adapters::compile(engine, &self.specs, layout, implementers, callees)?,
             adapter_sigs: self.specs.iter().map(|spec| sig(engine, spec)).collect(),
             func_slots,
             memory_slots,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use abi::types::ResourceType;
 
+use super::callees::callees;
 use super::def::{ComponentDef, CoreInstanceDef, Def, Frame, FuncDef, InstanceDef, Spaces};
 use super::draft::Draft;
 use super::edge::exported;
@@ -72,10 +73,15 @@ pub(super) fn link(
     let instance = linker.instantiate(&def, None, options.name.clone(), None, 0)?;
     let exports = instance.exports.iter().map(|(name, def)| (name.clone(), export(def))).collect();
     let (resources, drafts) = (&linker.resources, linker.domains.into_iter().zip(0..));
-    let domains = drafts.map(|(draft, domain)| draft.finish(engine, &implementers(resources, domain)));
+    let steps = &linker.steps;
+    let domains = drafts.map(|(draft, domain)| {
+        let callees = callees(&draft, steps, domain);
+        draft.finish(engine, &implementers(resources, domain), &callees)
+    });
+    let domains = domains.collect::<Result<_, _>>()?;
     Ok(Linked {
         steps: linker.steps,
-        domains: domains.collect::<Result<_, _>>()?,
+        domains,
         processes: linker.processes,
         resources: linker.resources,
         host_resources: linker.host_resources,

@@ -5,7 +5,7 @@
 //! - [`parse`]: bytes → definitions, validated; [`validate`]: the rules that wasmparser leaves to us
 //! - [`executable`]: definitions and compiled libraries; [`packed`]: the same as bytes
 //! - [`link`]: definitions → a linear program ([`linked`]), as [`options`] say; [`edge`]: lifting and lowering;
-//!   [`draft`]: a domain meanwhile; [`def`], [`spaces`]: what an index means meanwhile
+//!   [`draft`]: a domain meanwhile; [`callees`]: what its adapters call; [`def`], [`spaces`]: what an index means meanwhile
 //! - [`offer`], [`offered_module`]: what the host gives; [`name`]: by which name; [`resolve`]: types
 //! - [`tree`]: launches that and calls into it ([`call`], [`task`], [`typed_func`]); [`peers`]: its domains; [`running`]:
 //!   what the built-ins ([`hooks`]) of one work on; [`standing`]: what others see of it; [`guest`]: a
@@ -28,6 +28,7 @@ pub mod typed_func;
 pub mod validate;
 
 mod call;
+mod callees;
 mod def;
 mod draft;
 mod edge;

@@ -14,6 +14,7 @@ use super::library::Library;
 use super::module::Module;
 use super::sections;
 use super::sig::{SigId, Signatures};
+use super::small::SmallBody;
 use super::trampoline::{Trampoline, Way};
 use super::valtype::CoreFuncType;
 use super::watch::{Board, Watch};
@@ -161,7 +162,13 @@ impl Engine {
     fn compile(&self, hash: [u8; 32], source: Source<'_>) -> Result<Arc<Library>, CompileError> {
         let module = self.module(sections::without_code(source.wasm)?)?;
         let image = compile::compile(self, &module, &source)?;
-        self.keep(Library::new(hash, module, image.publish(&[])?, self.board().cloned()))
+        let mut library = Library::new(hash, module, image.publish(&[])?, self.board().cloned());
+        // Elsewhere it would not be watched.
+        if !library.is_watched() {
+            let small = |(index, (_, body)): (u32, &compile::Func<'_>)| Some((index, SmallBody::of(body)?));
+            library.small = (0..).zip(&source.funcs).filter_map(small).collect();
+        }
+        self.keep(library)
     }
 
     /// Parses the sections that were kept of a module.

@@ -1,12 +1,14 @@
 //! A compiled core module: inert, shared by everything that loads it.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
 use cranelift_codegen::ir::TrapCode;
 
 use super::image::Code;
 use super::module::Module;
+use super::small::SmallBody;
 use super::watch::Board;
 use crate::trap::site::{Catch, CodeFrame, CodeInfo};
 
@@ -17,6 +19,8 @@ pub struct Library {
     /// What is known of the module besides its code.
     pub module: Module,
     pub(super) code: Code,
+    /// By index among the functions that have a body. None for a library that was loaded as machine code.
+    pub(super) small: HashMap<u32, SmallBody>,
     derived: OnceLock<Box<dyn Any + Send + Sync>>,
     /// Whose address the code has, if it is watched.
     board: Option<Arc<Board>>,
@@ -41,7 +45,7 @@ pub struct Site {
 
 impl Library {
     pub(super) fn new(hash: [u8; 32], module: Module, code: Code, board: Option<Arc<Board>>) -> Library {
-        Library { hash, module, code, derived: OnceLock::new(), board }
+        Library { hash, module, code, small: HashMap::new(), derived: OnceLock::new(), board }
     }
 
     /// Whether its code notes what it does: it is good for this run of atoll only.
@@ -69,6 +73,12 @@ impl Library {
     #[must_use]
     pub fn func(&self, index: u32) -> *const u8 {
         self.code.func(index as usize)
+    }
+
+    /// The body of the `index`th function that has one, if it is small.
+    #[must_use]
+    pub fn small(&self, index: u32) -> Option<&SmallBody> {
+        self.small.get(&index)
     }
 
     /// What the code at an address of this library is.

@@ -28,6 +28,7 @@ pub mod precompiled;
 mod routine;
 pub mod sections;
 pub mod sig;
+pub mod small;
 mod trampoline;
 pub mod translate;
 pub mod trapcode;

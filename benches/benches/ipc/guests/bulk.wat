@@ -1,10 +1,13 @@
-;; Strings and lists to a sibling whose `realloc` gives the same place each time, so that what is measured is the way of
+;; Strings and lists to a sibling whose `realloc` counts and gives the same place each time, so that what is measured is the way of
 ;; the bytes. `size` is the length in units of the type.
 (component
   (component $Taker
     (core module $m
       (memory (export "mem") 40)
-      (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
+      (global $calls (mut i32) (i32.const 0))
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+        (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+        (i32.const 65536))
       (func (export "take") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))
     (core instance $i (instantiate $m))
     (alias core export $i "mem" (core memory $mem))

@@ -4,8 +4,8 @@ use abi::flat::CoreType;
 use abi::plan::Endpoint;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    AbiParam, ArgumentPurpose, Block, BlockArg, ExtFuncData, ExternalName, Function, GlobalValueData,
-    InstBuilder, MemFlagsData, Signature, TrapCode, Type, UserExternalName, UserFuncName, Value, types,
+    AbiParam, ArgumentPurpose, Block, BlockArg, Function, GlobalValueData, InstBuilder, MemFlagsData,
+    Signature, TrapCode, Type, UserExternalName, UserFuncName, Value, types,
 };
 use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -13,7 +13,7 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use super::handles::Lent;
 use super::part::{Part, Parts};
 use super::reason::Reason;
-use super::spec::Implementers;
+use super::spec::{Callees, Implementers};
 use crate::jit::body::LOCAL;
 use crate::jit::builtin::Builtin;
 use crate::jit::translate::signature;
@@ -32,6 +32,8 @@ pub(super) struct Emit<'f> {
     pub lent: Vec<Lent>,
     /// Who implements which resource type.
     pub implementers: &'f Implementers,
+    /// What is known of the functions in slots.
+    pub callees: &'f Callees,
     /// Where the record holds what.
     pub layout: DomainLayout,
     parts: &'f mut Parts,
@@ -62,8 +64,7 @@ impl<'f> Emit<'f> {
         func: &'f mut Function,
         scratch: &'f mut FunctionBuilderContext,
         sig: Signature,
-        layout: DomainLayout,
-        implementers: &'f Implementers,
+        (layout, implementers, callees): (DomainLayout, &'f Implementers, &'f Callees),
         parts: &'f mut Parts,
     ) -> (Emit<'f>, Vec<Value>) {
         *func = Function::with_name_signature(UserFuncName::default(), sig);
@@ -74,7 +75,7 @@ impl<'f> Emit<'f> {
         builder.switch_to_block(entry);
         let params = builder.block_params(entry).to_vec();
         let (scoped, lent) = (true, Vec::new());
-        let emit = Emit { builder, domain: params[0], scoped, lent, implementers, layout, parts };
+        let emit = Emit { builder, domain: params[0], scoped, lent, implementers, callees, layout, parts };
         (emit, params[1..].to_vec())
     }
 
@@ -187,35 +188,24 @@ impl<'f> Emit<'f> {
         number
     }
 
-    /// Calls the core function in a slot of the domain.
-    pub fn call_slot(
-        &mut self,
-        slot: u32,
-        params: &[CoreType],
-        results: &[CoreType],
-        args: &[Value],
-    ) -> Vec<Value> {
-        let sig = self.builder.import_signature(core_signature(params, results));
+    /// The address of the core function in a slot.
+    pub fn func_code(&mut self, slot: u32) -> Value {
         let at = self.layout.func(slot).cast_signed();
-        let code = self.builder.ins().load(types::I64, FIXED, self.domain, at);
-        let ctx = self.builder.ins().load(types::I64, FIXED, self.domain, at + 8);
-        let mut all = vec![ctx];
-        all.extend_from_slice(args);
-        let call = self.builder.ins().call_indirect(sig, code, &all);
-        self.builder.inst_results(call).to_vec()
+        self.builder.ins().load(types::I64, FIXED, self.domain, at)
+    }
+
+    /// The context of the core function in a slot.
+    pub fn func_ctx(&mut self, slot: u32) -> Value {
+        let at = self.layout.func(slot).cast_signed() + 8;
+        self.builder.ins().load(types::I64, FIXED, self.domain, at)
     }
 
     /// Calls a part of the image.
     pub fn call_part(&mut self, part: Part, args: &[Value]) -> Vec<Value> {
-        let signature = self.builder.import_signature(part.signature());
+        let signature = part.signature();
         let name = UserExternalName::new(LOCAL, self.parts.number(part));
-        let name = ExternalName::user(self.builder.func.declare_imported_user_function(name));
-        let data = ExtFuncData { name, signature, colocated: true, patchable: false };
-        let part = self.builder.import_function(data);
-        let mut all = vec![self.domain];
-        all.extend_from_slice(args);
-        let call = self.builder.ins().call(part, &all);
-        self.builder.inst_results(call).to_vec()
+        let domain = self.domain;
+        self.call_named(name, signature, domain, args)
     }
 
     /// Calls the `realloc` of a side and checks what it returns; `old` and its bytes are 0 for new memory.

@@ -9,7 +9,7 @@
 //! - `handles`: handles on their way, and the calls that make and drop them
 //! - `copy`: values by their types, `leaf`, `lists`, `texts`, `utf8`
 //! - `region`: guest memory that has been checked
-//! - `part`: functions that adapters share
+//! - `part`: functions that adapters share; `inline`: functions of libraries
 //! - [`reason`]: why an adapter ends a call
 //! - `emit`: a function while it is written
 
@@ -24,11 +24,12 @@ use cranelift_frontend::FunctionBuilderContext;
 
 use self::emit::{Emit, core_signature};
 use self::part::{Part, Parts};
-use self::spec::{AdapterSpec, Implementers, Refusal};
+use self::spec::{AdapterSpec, Callees, Implementers, Refusal};
 use super::body::Body;
 use super::compile_error::CompileError;
 use super::engine::Engine;
 use super::image::{Code, Image};
+use super::library::Library;
 use crate::jit::trapcode;
 use crate::limits::{ADAPTER_NODES, ADAPTERS_NODES};
 use crate::trap::site::{Catch, CodeFrame, CodeInfo, Edge};
@@ -37,6 +38,7 @@ use crate::vm::{DomainLayout, flags};
 mod copy;
 mod emit;
 mod handles;
+mod inline;
 mod leaf;
 mod lists;
 mod part;
@@ -61,6 +63,8 @@ struct Inner {
     /// What is known of each function of the image, the adapters first, in order.
     known: Vec<Known>,
     refusals: HashMap<u32, String>,
+    /// Whose code is called directly.
+    _libraries: Vec<Arc<Library>>,
 }
 
 /// What is known of one function.
@@ -71,7 +75,8 @@ struct Known {
 }
 
 impl Adapters {
-    /// Compiles one function for each of `specs`, for domains of this layout whose processes implement these types.
+    /// Compiles one function for each of `specs`, for domains of this layout whose processes implement these types and
+    /// whose function slots will hold these functions.
     ///
     /// # Errors
     /// [`CompileError::Limit`] if the types are too large, else if the code generator refuses or there is no room.
@@ -80,11 +85,12 @@ impl Adapters {
         specs: &[AdapterSpec],
         layout: DomainLayout,
         implementers: &Implementers,
+        callees: &Callees,
     ) -> Result<Adapters, CompileError> {
         check_nodes(specs)?;
         let count = u32::try_from(specs.len()).expect("specifications fit into memory");
         let (parts, scratch) = (Parts::new(count), Scratch::default());
-        let mut writer = Writer { engine, layout, implementers, parts, scratch };
+        let mut writer = Writer { engine, layout, implementers, callees, parts, scratch };
         let mut bodies = Vec::with_capacity(specs.len());
         let mut known = Vec::with_capacity(specs.len());
         for (spec, number) in specs.iter().zip(0..) {
@@ -102,9 +108,14 @@ impl Adapters {
             );
         }
         let alignment = engine.isa().function_alignment().preferred.max(1) as usize;
-        let code = Image::assemble(bodies, alignment)?.publish(&[])?;
+        let mut placed = vec![std::ptr::null(); callees.keys().max().map_or(0, |last| *last as usize + 1)];
+        for (slot, callee) in callees {
+            placed[*slot as usize] = callee.library.func(callee.func);
+        }
+        let code = Image::assemble(bodies, alignment)?.publish(&placed)?;
         let refusals = specs.iter().zip(0..).filter_map(|(spec, number)| Some((number, spec.refusal()?)));
-        Ok(Adapters::describe(Inner { code, known, refusals: refusals.collect() }))
+        let libraries = callees.values().map(|callee| Arc::clone(&callee.library)).collect();
+        Ok(Adapters::describe(Inner { code, known, refusals: refusals.collect(), _libraries: libraries }))
     }
 
     fn describe(inner: Inner) -> Adapters {
@@ -185,6 +196,7 @@ struct Writer<'e> {
     engine: &'e Engine,
     layout: DomainLayout,
     implementers: &'e Implementers,
+    callees: &'e Callees,
     parts: Parts,
     scratch: Scratch,
 }
@@ -211,7 +223,8 @@ impl Writer<'_> {
         let result = catch_unwind(AssertUnwindSafe(|| {
             let func: &mut Function = &mut self.scratch.context.func;
             let (scratch, parts) = (&mut self.scratch.builder, &mut self.parts);
-            let (mut emit, params) = Emit::start(func, scratch, sig, self.layout, self.implementers, parts);
+            let linked = (self.layout, self.implementers, self.callees);
+            let (mut emit, params) = Emit::start(func, scratch, sig, linked, parts);
             write(&mut emit, &params);
             emit.finish(self.engine.isa());
             Body::compile(self.engine.isa(), &mut self.scratch.context, || name.to_owned())

@@ -1,10 +1,13 @@
 //! What the functions are that the adapter compiler makes.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use abi::flat::CoreType;
 use abi::plan::Plan;
 use abi::types::ResourceType;
+
+use crate::jit::library::Library;
 
 /// One function for the adapter compiler. Each is a core function of the caller's core signature, with the `VmDomain`
 /// as its context.
@@ -79,6 +82,23 @@ pub struct Implementer {
     /// Function slot of its destructor.
     pub dtor: Option<u32>,
 }
+
+/// What linking knows of the core functions in a domain's function slots: those that are defined by a library.
+pub type Callees = HashMap<u32, Callee>;
+
+/// A core function that is defined by a library.
+#[derive(Clone, Debug)]
+pub struct Callee {
+    /// The library.
+    pub library: Arc<Library>,
+    /// Which of the functions that it defines.
+    pub func: u32,
+    /// Those of its imports that are adapters of the domain, by function index: number, core parameters and results.
+    pub adapters: Arc<AdapterImports>,
+}
+
+/// Imported functions that are adapters: number, core parameters and results.
+pub type AdapterImports = HashMap<u32, (u32, Vec<CoreType>, Vec<CoreType>)>;
 
 /// Why a function may be linked but not called.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::limits::{MEMORY_GUARD_BYTES, MEMORY64_BYTES};
 
 /// Where an access goes: load or store at `address + offset` with `flags`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(in crate::jit) struct Place {
     /// Base address, 64 bits.
     pub address: Value,
     /// Constant to add; never negative.

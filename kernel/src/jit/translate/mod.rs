@@ -9,14 +9,14 @@
 //! - `operands`: the translator as operator tables see it
 //! - `numeric`, `convert`, `simd`, `atomic`: those tables
 
-mod access;
+pub(super) mod access;
 mod atomic;
 mod bulk;
 mod calls;
 mod control;
 mod convert;
-mod numeric;
-mod operands;
+pub(super) mod numeric;
+pub(super) mod operands;
 #[cfg(test)]
 mod operator_tests;
 mod refs;

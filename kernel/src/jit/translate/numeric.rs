@@ -10,7 +10,7 @@ use wasmparser::Operator as Op;
 use super::operands::{Operands, binary, compare, compare_float, unary};
 
 /// Translates constants, arithmetic and comparisons of `i32`, `i64`, `f32` and `f64`; false for any other operator.
-pub(super) fn numeric<'f>(t: &mut impl Operands<'f>, op: &Op<'_>) -> bool {
+pub(in crate::jit) fn numeric<'f>(t: &mut impl Operands<'f>, op: &Op<'_>) -> bool {
     integer_compare(t, op) || integer(t, op) || float(t, op) || wide(t, op)
 }
 

@@ -17,7 +17,7 @@ use crate::jit::builtin::Builtin;
 use crate::jit::trapcode;
 
 /// The translator as operator tables see it. Bodies are validated, so popping cannot fail.
-pub(super) trait Operands<'f> {
+pub(in crate::jit) trait Operands<'f> {
     /// The function being built.
     fn builder(&mut self) -> &mut FunctionBuilder<'f>;
 

@@ -17,7 +17,7 @@ use crate::domain::{Domain, DomainOptions};
 use crate::jit::engine::Engine;
 use crate::jit::fuse::Adapters;
 use crate::jit::fuse::reason::Reason;
-use crate::jit::fuse::spec::{AdapterSpec, Implementer, Implementers};
+use crate::jit::fuse::spec::{AdapterSpec, Callees, Implementer, Implementers};
 use crate::jit::valtype::{CoreFuncType, ValType as CoreVal};
 use crate::mem::linear::MemoryType;
 use crate::vm::{self, DomainLayout, VmFuncImport, flags};
@@ -133,7 +133,7 @@ impl World {
         let mut specs = slots;
         let filled = specs.len() as u32;
         specs.push(spec);
-        let adapters = Adapters::compile(engine(), &specs, layout, &implementers()).unwrap();
+        let adapters = Adapters::compile(engine(), &specs, layout, &implementers(), &Callees::new()).unwrap();
         let core = |types: &[CoreType]| types.iter().map(|core| core_val(*core)).collect();
         let sig = engine().intern(&CoreFuncType { params: core(&params), results: core(&results) });
         let guests = Guests {

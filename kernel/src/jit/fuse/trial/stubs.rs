@@ -11,7 +11,7 @@ use abi::types::{Case, FuncType, ResourceType, ValType};
 use super::rig::{CORE, DEFINED, DESTROYED, POST_RETURN, World, engine, host, implementers, side};
 use crate::jit::compile_error::CompileError;
 use crate::jit::fuse::Adapters;
-use crate::jit::fuse::spec::{AdapterSpec, Refusal};
+use crate::jit::fuse::spec::{AdapterSpec, Callees, Refusal};
 use crate::limits::ADAPTER_NODES;
 use crate::vm::DomainLayout;
 use crate::vm::flags::{MAY_ENTER, MAY_LEAVE};
@@ -163,7 +163,7 @@ fn compile(ty: ValType) -> Result<Adapters, CompileError> {
     let ty = FuncType { params: [("p".into(), ty)].into(), result: None, is_async: false };
     let plan = Plan::new(ty, side(0, Encoding::Utf8), side(1, Encoding::Utf8), CORE);
     let spec = AdapterSpec::Call { plan, name: "wide".into() };
-    Adapters::compile(engine(), &[spec], DomainLayout::new(2, 4, 2), &implementers())
+    Adapters::compile(engine(), &[spec], DomainLayout::new(2, 4, 2), &implementers(), &Callees::new())
 }
 
 #[test]
