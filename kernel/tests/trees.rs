@@ -7,13 +7,13 @@ use std::sync::Arc;
 use abi::fault::Trap;
 use abi::state::ProcessState;
 use abi::value::Value;
+use atoll_kernel::component::direct_func::DirectFunc;
 use atoll_kernel::component::error::LinkError;
 use atoll_kernel::component::executable::Executable;
 use atoll_kernel::component::link::{Isolate, LinkOptions};
 use atoll_kernel::component::linked::{Export, ExportedFunc, Provider};
 use atoll_kernel::component::port::{EdgePolicy, OnFault};
 use atoll_kernel::component::tree::Tree;
-use atoll_kernel::component::typed_func::TypedFunc;
 use atoll_kernel::host::Imports;
 use atoll_kernel::jit::engine::Engine;
 use atoll_kernel::quota::{DomainQuota, Quota, Quotas};
@@ -116,13 +116,13 @@ fn strings_cross_two_edges_and_two_encodings() {
 fn functions_are_called_with_rust_types() {
     let mut tree = launch(GREETER);
     let func = func(&tree, &["welcome"]);
-    let welcome = TypedFunc::<(String,), String>::new(&func).unwrap();
+    let welcome = DirectFunc::<(String,), String>::new(&func).unwrap();
     for name in ["", "Ann", "日本 🦀"] {
         assert_eq!(welcome.call(&mut tree, &(name.to_owned(),)).unwrap(), format!("hello, {name}"));
     }
-    assert!(TypedFunc::<(String,), ()>::new(&func).is_err());
-    assert!(TypedFunc::<(String, u32), String>::new(&func).is_err());
-    let long = TypedFunc::<(String,), String>::new(&func).unwrap();
+    assert!(DirectFunc::<(String,), ()>::new(&func).is_err());
+    assert!(DirectFunc::<(String, u32), String>::new(&func).is_err());
+    let long = DirectFunc::<(String,), String>::new(&func).unwrap();
     let fault = long.call(&mut tree, &("x".repeat(1 << 20),)).unwrap_err();
     assert!(fault.process.is_some(), "{fault:?}");
     assert_eq!(long.call(&mut tree, &(String::new(),)).unwrap_err().trap, Trap::CannotEnter);
@@ -200,8 +200,8 @@ fn a_function_that_is_written_into_its_adapter_is_called_as_any_other() {
             );
         }
         let fault = tree.faults().pop().unwrap();
-        assert_eq!(fault.process_name, "/app/back");
-        let names: Vec<_> = fault.frames.iter().map(|frame| frame.process_name.as_str()).collect();
+        assert_eq!(&*fault.process_name, "/app/back");
+        let names: Vec<_> = fault.frames.iter().map(|frame| &*frame.process_name).collect();
         assert!(names.contains(&"/app/middle") && names.contains(&"/app/front"), "{names:?}");
     }
 }
@@ -299,7 +299,7 @@ fn a_fault_names_everybody_on_the_call_chain() {
     let over = func(&tree, &["b", "over"]);
     let fault = tree.call(&over, &[Value::U32(0)]).unwrap_err();
     assert_eq!(&*fault.process_name, "/app/a");
-    let frames: Vec<_> = fault.frames.iter().map(|frame| frame.process_name.as_str()).collect();
+    let frames: Vec<_> = fault.frames.iter().map(|frame| &*frame.process_name).collect();
     assert_eq!(frames.first(), Some(&"/app/a"));
     assert_eq!(frames.last(), Some(&"/app/b"));
     assert_eq!(tree.faults().len(), 1);

@@ -20,15 +20,12 @@ pub const fn core_results<R: Typed>() -> usize {
     if R::FLAT == 0 { 0 } else { 1 }
 }
 
-/// Lowers the parameters of a call, a tuple; gives how many core parameters there are.
+/// Lowers the parameters of a call, a tuple, into `core`, which has room for as many as are flat, at least 1; gives how
+/// many core parameters there are.
 ///
 /// # Errors
 /// The guest's `realloc` failed, or its handle table is full.
-pub fn lower_params<P: Typed>(
-    side: &mut dyn Side,
-    params: &P,
-    core: &mut [u64; MAX_FLAT_PARAMS],
-) -> Result<usize, Trap> {
+pub fn lower_params<P: Typed>(side: &mut dyn Side, params: &P, core: &mut [u64]) -> Result<usize, Trap> {
     if P::FLAT <= MAX_FLAT_PARAMS {
         params.lower_flat(side, &mut core[..P::FLAT])?;
         return Ok(P::FLAT);

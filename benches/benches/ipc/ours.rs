@@ -8,11 +8,11 @@ use abi::fault::Trap;
 use abi::types::FuncType;
 use abi::value::Value;
 use atoll_benches::contest::Work;
+use kernel::component::direct_func::DirectFunc;
 use kernel::component::executable::Executable;
 use kernel::component::link::LinkOptions;
 use kernel::component::linked::{Export, ExportedFunc, Linked};
 use kernel::component::tree::Tree;
-use kernel::component::typed_func::TypedFunc;
 use kernel::host::{HostCall, HostFunc, Import, Imports};
 use kernel::jit::engine::{Engine, EngineOptions};
 
@@ -65,7 +65,7 @@ impl Running {
     /// Calls the guest from here.
     pub fn calls(&self, name: &str) -> Work<'static> {
         let (tree, func) = (Rc::clone(&self.0), self.func(name));
-        let func = TypedFunc::<(u32, u32), u32>::new(&func).expect("is of this type");
+        let func = DirectFunc::<(u32, u32), u32>::new(&func).expect("is of this type");
         Box::new(move |count| {
             let mut tree = tree.borrow_mut();
             for next in 0..count {

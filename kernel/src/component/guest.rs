@@ -10,7 +10,7 @@ use abi::value::Resource;
 
 use super::running::Running;
 use crate::domain::Domain;
-use crate::domain::externs::MemoryRef;
+use crate::domain::externs::{Func, MemoryRef};
 use crate::sched::park::checkpoint;
 use crate::vm::flags::{MAY_ENTER, MAY_LEAVE};
 
@@ -62,18 +62,36 @@ pub(super) fn call_slot(
     args: &[u128],
     results: &mut [u128],
 ) -> Result<(), Fault> {
-    let running = Running::of(domain);
-    let depth = running.handles.depth();
-    let func = *running
-        .funcs
-        .get(slot as usize)
-        .and_then(Option::as_ref)
-        .ok_or_else(|| Fault::new(Trap::Host("a function of a tree that is not up".to_owned())))?;
+    let (func, depth) = slot_func(domain, slot)?;
     let result = domain.call_process(Some(process), &func, args, results);
     if result.is_err() {
         Running::of_mut(domain).handles.unwind(depth);
     }
     result
+}
+
+/// The same with the values in place: `params` arguments in, results out.
+pub(super) fn call_slot_in_place<const SLOTS: usize>(
+    domain: &mut Domain,
+    process: u32,
+    slot: u32,
+    params: usize,
+    values: &mut [u128; SLOTS],
+) -> Result<(), Fault> {
+    let (func, depth) = slot_func(domain, slot)?;
+    let result = domain.call_in_place(Some(process), &func, params, values);
+    if result.is_err() {
+        Running::of_mut(domain).handles.unwind(depth);
+    }
+    result
+}
+
+/// The function in a slot, and how many scopes are open.
+fn slot_func(domain: &Domain, slot: u32) -> Result<(Func, usize), Fault> {
+    let running = Running::of(domain);
+    let func = running.funcs.get(slot as usize).and_then(Option::as_ref);
+    let missing = || Fault::new(Trap::Host("a function of a tree that is not up".to_owned()));
+    Ok((*func.ok_or_else(missing)?, running.handles.depth()))
 }
 
 impl Side for Guest<'_> {

@@ -19,7 +19,7 @@ use super::standing::ProcessMeter;
 use super::task;
 use crate::domain::Domain;
 use crate::domain::upcalls::ComponentHooks;
-use crate::host::HostCall;
+use crate::host::{HostCall, HostFunc};
 use crate::jit::fuse::reason::Reason;
 use crate::sched::lock::{Held, ParkingLock};
 use crate::vm::flags::MAY_ENTER;
@@ -35,7 +35,7 @@ unsafe impl ComponentHooks for Hooks {
 
     fn host_call(&self, domain: &mut Domain, import: u32, values: *mut u64) -> Result<(), Trap> {
         let running = Running::of(domain);
-        let (number, depth) = (running.number, running.handles.depth());
+        let depth = running.handles.depth();
         let imports = &running.program().imports;
         let import = imports.get(import as usize).ok_or(Trap::Unsupported("an unknown host import"))?;
         // SAFETY: the domain holds what it was linked to, and the host's state, as long as it lives, and whoever called
@@ -52,11 +52,14 @@ unsafe impl ComponentHooks for Hooks {
         {
             ProcessMeter::count(&meter.host_calls, 1);
         }
+        let serve = |domain, func: &dyn HostFunc, core| {
+            let guest = Guest::new(domain, &import.caller);
+            func.call(&mut Call { guest, import, core, host, state: None })
+        };
         let result = match &import.target {
-            Target::Host(func) => {
-                let guest = Guest::new(domain, &import.caller);
-                func.call(&mut Call { guest, import, core, host, state: None })
-            }
+            // The usual case: no scope to close, and a result that is not looked at but passed on.
+            Target::Host(func) if !import.lends => return serve(domain, &**func, core),
+            Target::Host(func) => serve(domain, &**func, core),
             Target::Port(port) => port::call(domain, import, port, core),
             Target::Task(func) => task::call(domain, import, func, core),
             Target::Return => task::task_return(domain, import, core),

@@ -7,7 +7,7 @@
 //! - [`link`]: definitions → a linear program ([`linked`]), as [`options`] say; [`edge`]: lifting and lowering;
 //!   [`draft`]: a domain meanwhile; [`callees`]: what its adapters call; [`def`], [`spaces`]: what an index means meanwhile
 //! - [`offer`], [`offered_module`]: what the host gives; [`name`]: by which name; [`resolve`]: types
-//! - [`tree`]: launches that and calls into it ([`call`], [`task`], [`typed_func`]); [`peers`]: its domains; [`running`]:
+//! - [`tree`]: launches that and calls into it ([`call`], [`task`], [`direct_func`]); [`peers`]: its domains; [`running`]:
 //!   what the built-ins ([`hooks`]) of one work on; [`standing`]: what others see of it; [`guest`]: a
 //!   process as one side of a call
 //! - [`port`]: imports that lead into another domain
@@ -15,6 +15,7 @@
 //! - [`error`]: why not
 
 pub mod carrier;
+pub mod direct_func;
 pub mod error;
 pub mod executable;
 pub mod link;
@@ -24,7 +25,6 @@ pub mod options;
 pub mod packed;
 pub mod port;
 pub mod tree;
-pub mod typed_func;
 pub mod validate;
 
 mod call;

@@ -1,12 +1,14 @@
 //! Calls from the host into guests.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use abi::fault::{Fault, Trap};
 
 use super::Domain;
 use super::externs::Func;
 use super::signatures::{Signature, mask};
+use crate::jit::valtype::ValType;
 use crate::mem::MemError;
 use crate::mem::stack::GuestStack;
 use crate::trap::activation::{Activation, Faulted, Target};
@@ -72,6 +74,54 @@ impl Domain {
                 self.take_results(func, &values, results);
                 Ok(())
             }
+        }
+    }
+
+    /// The same with the values in place: `params` arguments in, results out. Nothing is copied, as what is stored in
+    /// halves and loaded whole has to wait for the store.
+    ///
+    /// # Errors
+    /// As [`Self::call`]; there must also be as many values as results.
+    pub(crate) fn call_in_place<const SLOTS: usize>(
+        &mut self,
+        process: Option<u32>,
+        func: &Func,
+        params: usize,
+        values: &mut [u128; SLOTS],
+    ) -> Result<(), Fault> {
+        let known = self.signatures.known(func.sig).filter(|signature| {
+            func.domain == self.key
+                && params == signature.ty.params.len()
+                && signature.slots <= SLOTS
+                && signature.checked_params.is_empty()
+                && signature.exceptions.is_empty()
+        });
+        let Some(signature) = known else { return self.call_copied(process, func, params, values) };
+        let (target, ty) = (
+            Target { entry: signature.entry, ctx: func.import.ctx, code: func.import.code },
+            Arc::clone(&signature.ty),
+        );
+        // SAFETY: the function belongs to this domain, the entry is its signature's, and there are slots enough.
+        unsafe { self.enter(process, target, values.as_mut_ptr())? };
+        for (value, ty) in values.iter_mut().zip(&ty.results) {
+            *value = low(value, *ty);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn call_copied<const SLOTS: usize>(
+        &mut self,
+        process: Option<u32>,
+        func: &Func,
+        params: usize,
+        values: &mut [u128; SLOTS],
+    ) -> Result<(), Fault> {
+        let results = self.engine.signature(func.sig).results.len();
+        let args = *values;
+        match values.get_mut(..results) {
+            Some(results) => self.call_process(process, func, &args[..params.min(SLOTS)], results),
+            None => Err(refused(format!("the function has {results} results"))),
         }
     }
 
@@ -198,6 +248,16 @@ impl Domain {
             }
         }
         Ok(signature)
+    }
+}
+
+/// The bits of a slot that a type uses, loaded no wider than compiled code stored them.
+#[inline]
+fn low(value: &u128, ty: ValType) -> u128 {
+    match ty {
+        ValType::I32 | ValType::F32 => u128::from(*value as u32),
+        ValType::V128 => *value,
+        _ => u128::from(*value as u64),
     }
 }
 

@@ -44,7 +44,17 @@ fn status(
 /// # Safety
 /// The module\'s contract.
 pub(super) unsafe extern "C" fn host_call(record: *mut u8, import: u32, values: *mut u64) -> u32 {
-    status(record, |hooks, domain| hooks.host_call(domain, import, values).and_then(|()| checkpoint()))
+    // SAFETY: the module's contract.
+    let domain = unsafe { domain_of_record(record) };
+    let result = domain.with_hooks(|hooks, domain| hooks.host_call(domain, import, values));
+    // A trap is a large value: only when there is one is it moved.
+    match &result {
+        Ok(()) => match checkpoint() {
+            Ok(()) => 0,
+            Err(trap) => domain.leave(trap),
+        },
+        Err(_) => result.map_or_else(|trap| domain.leave(trap), |()| 0),
+    }
 }
 
 /// `resource_new`

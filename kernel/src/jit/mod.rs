@@ -6,7 +6,7 @@
 //! - [`trapcode`]: why compiled code traps
 //! - [`translate`]: operators → CLIF
 //! - [`body`]: a compiled function, [`image`]: many of them placed
-//! - [`fuse`]: adapters between processes
+//! - [`fuse`]: adapters between processes; [`small`]: functions that they write out
 //! - [`engine`]: settings, signatures, caches; [`compile`]: all functions of a module; [`library`]: the result;
 //!   [`compile_error`]: why there is none
 //! - [`precompiled`]: a library as bytes

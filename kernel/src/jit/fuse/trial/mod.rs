@@ -4,6 +4,7 @@
 //! - [`half`]: one process as a side of a call, for the interpreter
 //! - [`oracle`]: adapters and interpreter agree
 //! - [`checks`]: each check of the specification, alone
+//! - [`bytes`]: what is copied many bytes at a time
 //! - [`stubs`]: what goes elsewhere, and limits
 
 mod bytes;

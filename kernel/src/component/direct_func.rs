@@ -7,25 +7,25 @@ use abi::fault::{Fault, Trap};
 use abi::limits::MAX_FLAT_PARAMS;
 use abi::typed::{Typed, exported};
 
-use super::call::{blame, guarded};
-use super::guest::{Guest, call_slot};
+use super::call::{blame, count_bytes, guarded};
+use super::guest::{Guest, call_slot_in_place};
 use super::linked::ExportedFunc;
 use super::tree::Tree;
 use crate::domain::Domain;
 
 /// An exported function with parameters `P`, a tuple, and result `R`, `()` for none.
 #[derive(Clone, Debug)]
-pub struct TypedFunc<P, R> {
+pub struct DirectFunc<P, R> {
     func: ExportedFunc,
     types: PhantomData<fn(P) -> R>,
 }
 
-impl<P: Typed, R: Typed> TypedFunc<P, R> {
+impl<P: Typed, R: Typed> DirectFunc<P, R> {
     /// The function as one of these types.
     ///
     /// # Errors
     /// It is of others, or it is asynchronous.
-    pub fn new(func: &ExportedFunc) -> Result<TypedFunc<P, R>, Trap> {
+    pub fn new(func: &ExportedFunc) -> Result<DirectFunc<P, R>, Trap> {
         if !exported::fits::<P, R>(&func.ty) {
             let (params, result) = (P::ty(), R::payload());
             let text = format!("the function is a `{}`, not one from {params:?} to {result:?}", func.ty);
@@ -34,28 +34,36 @@ impl<P: Typed, R: Typed> TypedFunc<P, R> {
         if func.asynchronous {
             return Err(Trap::Unsupported("a call of an asynchronous function with Rust types"));
         }
-        Ok(TypedFunc { func: func.clone(), types: PhantomData })
+        Ok(DirectFunc { func: func.clone(), types: PhantomData })
     }
 
-    /// Calls it in the tree that it is of.
+    /// Calls it in the tree that it is of. Meters count the bytes of the parameters and the result, not of what these
+    /// point to.
     ///
     /// # Errors
     /// The fault; [`Trap::CannotEnter`] if an earlier one ended the process.
     pub fn call(&self, tree: &mut Tree, params: &P) -> Result<R, Fault> {
         let mut domain = tree.enter(self.func.domain)?;
-        guarded(&mut domain, &self.func, |domain| self.run(domain, params))
+        guarded(&mut domain, &self.func, |domain| {
+            count_bytes(domain, &self.func, P::LAYOUT.size.into(), R::LAYOUT.size.into());
+            if P::FLAT <= 4 {
+                self.run::<4>(domain, params)
+            } else {
+                self.run::<MAX_FLAT_PARAMS>(domain, params)
+            }
+        })
     }
 
-    fn run(&self, domain: &mut Domain, params: &P) -> Result<R, Fault> {
+    /// Parameters and results are in `SLOTS` slots, which are enough.
+    fn run<const SLOTS: usize>(&self, domain: &mut Domain, params: &P) -> Result<R, Fault> {
         let callee = &self.func.callee;
-        let mut core = [0; MAX_FLAT_PARAMS];
+        let mut core = [0; SLOTS];
         let lowered = exported::lower_params(&mut Guest::new(domain, callee), params, &mut core);
         let count = lowered.map_err(|trap| blame(domain, callee.process, trap))?;
-        let args = core.map(u128::from);
-        let mut results = [0];
-        let results = &mut results[..exported::core_results::<R>()];
-        call_slot(domain, callee.process, self.func.core, &args[..count], results)?;
-        let returned = [results.first().map_or(0, |value| *value as u64)];
+        let mut values = core.map(u128::from);
+        call_slot_in_place(domain, callee.process, self.func.core, count, &mut values)?;
+        let results = &values[..exported::core_results::<R>()];
+        let returned = [values[0] as u64];
         let mut guest = Guest::new(domain, callee);
         match exported::lift_result(&mut guest, &returned[..results.len()]) {
             Ok(value) => {
