@@ -55,9 +55,9 @@ fn source(nodes: &[Node]) -> String {
             let _ = write!(
                 imports,
                 "(import \"a{index}\" (func $a{index} (param \"x\" u32) (result u32))) \
-                 (core func $l{index} (canon lower (func $a{index})))\n"
+                 (core func $l{index} (canon lower (func $a{index})))"
             );
-            let _ = write!(core, "(import \"\" \"a{index}\" (func $a{index} (param i32) (result i32)))\n");
+            let _ = write!(core, "(import \"\" \"a{index}\" (func $a{index} (param i32) (result i32)))");
             let _ = write!(given, "(export \"a{index}\" (func $l{index}))");
             let _ = write!(with, "(with \"a{index}\" (func $c{import} \"go\"))");
             let _ = write!(

@@ -83,7 +83,11 @@ impl Domain {
             bug("compiled code faulted where it cannot trap", capture);
         };
         if code == trapcode::PENDING {
-            let Some(pending) = self.pending.take() else { bug("no trap is pending", capture) };
+            // A built-in that a verdict cut short leaves no trap.
+            let verdict = || current_thread().and_then(|thread| thread.verdict()).map(Pending::Trap);
+            let Some(pending) = self.pending.take().or_else(verdict) else {
+                bug("no trap is pending", capture)
+            };
             return pending;
         }
         let Some(trap) = trap_of(code) else { bug("compiled code reached what cannot be reached", capture) };

@@ -173,7 +173,7 @@ pub(super) unsafe extern "C" fn transcode(
             in_pieces(step, source, slice::from_raw_parts_mut(to, to_bytes))
         }
     };
-    match result {
+    match result.and_then(|done| checkpoint().map(|()| done)) {
         Ok(done) => ((done.read as i64) << 32) | done.written as i64,
         Err(trap) => value(record, |_, _| Err(trap)),
     }

@@ -87,10 +87,10 @@ builtins! {
     abi_trap(I32, I64, I64, I64);
     /// adapter: leaves the trap pending that this adapter refuses every call with
     refuse(I32);
-    /// destination, source, bytes: copies, also where they overlap
-    move_bytes(Ptr, Ptr, I64);
-    /// destination, byte, bytes: fills
-    fill_bytes(Ptr, I32, I64);
+    /// destination, source, bytes: copies, also where they overlap → status
+    move_bytes(Ptr, Ptr, I64) -> I32;
+    /// destination, byte, bytes: fills → status
+    fill_bytes(Ptr, I32, I64) -> I32;
     /// [`abi::text::Step`], source, its bytes, destination, its bytes → bytes read << 32 | bytes written, or -1 with a
     /// trap pending
     transcode(I32, Ptr, I64, Ptr, I64) -> I64;

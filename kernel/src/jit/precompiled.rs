@@ -26,7 +26,7 @@ use crate::vm::{CtxCounts, CtxLayout};
 
 const MAGIC: &[u8; 8] = b"\0atoll\0L";
 /// Of the format alone; what the code relies on is part of [`target`].
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER: usize = 8 + 4 + 32;
 
 /// Why stored bytes are no library.

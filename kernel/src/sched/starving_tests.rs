@@ -38,6 +38,29 @@ fn a_cap_lets_go_on_beside_a_loop_that_is_alone_otherwise() {
     soon("the capped thread goes on", || capped.account().used_ns() > 100_000_000);
 }
 
+/// Hardly ever in its own code.
+const FILLER: &str = r#"(module (memory 64)
+  (func (export "fill") (loop $l (memory.fill (i32.const 0) (i32.const 1) (i32.const 0x400000)) (br $l)))
+  (func (export "copy")
+    (loop $l (memory.copy (i32.const 1) (i32.const 0) (i32.const 0x3ff000)) (br $l))))"#;
+
+#[test]
+fn those_that_only_copy_and_fill_end_when_they_are_condemned() {
+    let engine = Engine::new().unwrap();
+    let machine = machine(1);
+    let threads = ["fill", "copy"].repeat(4).into_iter().map(|name| {
+        let mut guest = Guest::new(&engine, FILLER);
+        let (send, result) = mpsc::channel();
+        let work = move || send.send(guest.call(name, &[], &mut []).unwrap_err()).unwrap();
+        (start(&machine, Share::default(), work), result)
+    });
+    for (thread, result) in threads.collect::<Vec<_>>() {
+        soon("it runs", || thread.account().used_ns() > 0);
+        thread.condemn(by_a_test());
+        assert_eq!(result.recv_timeout(SOON).unwrap().trap, by_a_test());
+    }
+}
+
 #[test]
 fn who_is_condemned_while_it_waits_for_a_lock_lets_the_holder_run() {
     let machine = machine(1);

@@ -167,7 +167,7 @@ impl Emit<'_> {
 
     /// Copies checked bytes, which may overlap.
     pub fn move_bytes(&mut self, target: Value, source: Value, bytes: Value) {
-        self.builtin(Builtin::move_bytes, &[target, source, bytes]);
+        self.builtin_status(Builtin::move_bytes, &[target, source, bytes]);
     }
 }
 
