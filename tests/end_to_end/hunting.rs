@@ -6,7 +6,7 @@ use crate::shell::{Outcome, Scratch, atoll, root};
 
 /// Sequences in which all bugs of the example are found with the seed below. It follows from the seed alone, so the
 /// test cannot fail by chance.
-const RUNS: &str = "6000";
+const RUNS: &str = "8000";
 
 fn bugs() -> String {
     root().join("examples/bugs.wat").display().to_string()
@@ -48,7 +48,9 @@ fn all_bugs_of_the_example_are_found_and_shown_again() {
 fn the_same_seed_finds_the_same() {
     let hunt = |name: &str| {
         let scratch = Scratch::new(name);
-        let json = hunt(&scratch, &["--runs", "800", "--seed", "3", "--json", "--no-leaks"]).exits(1).stdout;
+        let json = hunt(&scratch, &["--runs", "800", "--seed", "3", "--json", "--skip", "memory-leak"])
+            .exits(1)
+            .stdout;
         let lines = json.lines().filter(|line| !line.contains("\"seconds\"") && !line.contains("\"file\""));
         lines.map(str::to_owned).collect::<Vec<String>>()
     };
@@ -74,4 +76,105 @@ fn what_cannot_be_hunted_is_said() {
     atoll(["fuzz", "--time", "soon", &bugs()]).run().exits(2).says(&["90s"]);
     let path = scratch.file("x.finding", "not one");
     atoll(["fuzz", "--replay", &path]).run().exits(126).says(&["no finding of `atoll fuzz`"]);
+}
+
+/// A component whose one function is `f: func(x: u32) -> u32` with this body; `before` comes first in it.
+fn component(before: &str, imports: &str, with: &str, body: &str) -> String {
+    format!(
+        r#"(component
+            {before}
+            (core module $m {imports} (memory (export "memory") 1)
+                (func $f (export "f") (param $x i32) (result i32) {body}))
+            (core instance $i (instantiate $m {with}))
+            (alias core export $i "f" (core func $f))
+            (func (export "f") (param "x" u32) (result u32) (canon lift (core func $f))))"#
+    )
+}
+
+#[test]
+fn another_component_of_the_same_exports_is_compared_with() {
+    let scratch = Scratch::new("against");
+    let one = scratch.file("one.wat", component("", "", "", "(i32.shl (local.get $x) (i32.const 1))"));
+    let other = "(if (i32.eq (local.get $x) (i32.const 0x12345678)) (then (return (i32.const 7))))
+        (i32.add (local.get $x) (local.get $x))";
+    let other = scratch.file("other.wat", component("", "", "", other));
+    let folder = scratch.path().display().to_string();
+    let line = ["fuzz", "--runs", "500", "--findings", &folder, "--against"];
+    let outcome = atoll(line.iter().chain(&[other.as_str(), &one])).run().exits(1);
+    assert!(
+        outcome.stdout.contains("1 finding:") && outcome.stdout.contains("f(305419896)"),
+        "{}",
+        outcome.stdout
+    );
+    let (path, _) = finding(&scratch, "differs", "against: ");
+    let replayed = atoll(["fuzz", "--replay", &path.display().to_string()]).run().exits(1).stdout;
+    assert!(replayed.contains("f(305419896) → 610839792\ndiffers: "), "{replayed}");
+    atoll(line.iter().chain(&[one.as_str(), &one])).run().exits(0);
+}
+
+#[test]
+fn what_imports_answer_is_made_up() {
+    let scratch = Scratch::new("imports");
+    let before = r#"(import "ask" (func $ask (param "x" u32) (result u32)))
+        (core func $ask (canon lower (func $ask)))"#;
+    let imports = r#"(import "" "ask" (func $ask (param i32) (result i32)))"#;
+    let with = r#"(with "" (instance (export "ask" (func $ask))))"#;
+    let body =
+        "(if (i32.gt_u (call $ask (local.get $x)) (i32.const 1000)) (then unreachable)) (local.get $x)";
+    let file = scratch.file("asks.wat", component(before, imports, with, body));
+    let folder = scratch.path().display().to_string();
+    let line = ["fuzz", "--runs", "500", "--findings", &folder, &file];
+    atoll(line).run().exits(1);
+    let (path, text) = finding(&scratch, "trap", "  f(0)\n");
+    assert!(!text.contains("answers: 0\n") && !text.contains("atoll run"), "{text}");
+    atoll(["fuzz", "--replay", &path.display().to_string()]).run().exits(1);
+}
+
+#[test]
+fn results_that_follow_from_chance_are_found() {
+    let scratch = Scratch::new("chance");
+    let before = r#"(import "wasi:random/random@0.2.0" (instance $random
+            (export "get-random-u64" (func (result u64)))))
+        (core func $roll (canon lower (func $random "get-random-u64")))"#;
+    let imports = r#"(import "" "roll" (func $roll (result i64)))"#;
+    let with = r#"(with "" (instance (export "roll" (func $roll))))"#;
+    let body = "(i32.add (local.get $x) (i32.wrap_i64 (call $roll)))";
+    let file = scratch.file("rolls.wat", component(before, imports, with, body));
+    let folder = scratch.path().display().to_string();
+    let line = ["fuzz", "--runs", "50", "--findings", &folder, &file];
+    atoll(line).run().exits(0);
+    let outcome = atoll(line.into_iter().chain(["--real-imports"])).run().exits(1);
+    assert!(outcome.stdout.contains("nondeterminism: the first time it returned"), "{}", outcome.stdout);
+    atoll(line.into_iter().chain(["--real-imports", "--skip", "nondeterminism"])).run().exits(0);
+}
+
+#[test]
+fn handles_and_memory_are_counted() {
+    let scratch = Scratch::new("counts");
+    let before = r#"(type $thing (resource (rep i32))) (core func $new (canon resource.new $thing))"#;
+    let imports = r#"(import "" "new" (func $new (param i32) (result i32)))"#;
+    let with = r#"(with "" (instance (export "new" (func $new))))"#;
+    let body = "(if (i32.gt_u (local.get $x) (i32.const 9))
+            (then (drop (memory.grow (i32.const 2000))))
+            (else (drop (call $new (local.get $x)))))
+        (local.get $x)";
+    let file = scratch.file("keeps.wat", component(before, imports, with, body));
+    let folder = scratch.path().display().to_string();
+    let line = ["fuzz", "--runs", "300", "--memory", "100", "--findings", &folder, &file];
+    atoll(line).run().exits(1);
+    finding(&scratch, "handle-leak", "  f(0)\n");
+    finding(&scratch, "quota", "  f(10)\n");
+}
+
+#[test]
+fn a_hunt_goes_on_from_what_was_kept() {
+    let scratch = Scratch::new("kept");
+    let corpus = scratch.path().join("corpus").display().to_string();
+    let knock = |runs: &str| hunt(&scratch, &["--export", "knock", "--corpus", &corpus, "--runs", runs]);
+    knock("1500").exits(1);
+    let kept = std::fs::read_dir(&corpus).expect("the folder was made").count();
+    assert!(kept > 2, "{kept} kept");
+    assert!(knock("1500").exits(1).stdout.contains("knock(\"open sesame\")"));
+    let jobs = hunt(&scratch, &["--jobs", "2", "--runs", "600"]).exits(1);
+    assert!(jobs.stdout.contains("finding"), "{}", jobs.stdout);
 }

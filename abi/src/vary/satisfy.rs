@@ -7,6 +7,10 @@ use crate::value::Value;
 const LONGEST: u64 = 1 << 14;
 /// Values made of one comparison at most.
 const MOST: usize = 24;
+/// Elements of a list, and bytes of a text, that are looked at.
+const LOOKED: usize = 48;
+/// The same for bytes.
+const LOOKED_BYTES: usize = 512;
 
 /// Two things that a program compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +37,20 @@ pub enum Pair<'p> {
 #[must_use]
 pub fn satisfying(ty: &ValType, value: &Value, pair: Pair<'_>) -> Vec<Value> {
     let mut found = Vec::new();
+    let pair = &Search { pair, needles: needles(pair) };
     visit(ty, value, pair, &mut found);
     found.truncate(MOST);
     found
 }
 
-fn visit(ty: &ValType, value: &Value, pair: Pair<'_>, found: &mut Vec<Value>) {
+/// What is looked for.
+struct Search<'p> {
+    pair: Pair<'p>,
+    /// As bytes: what is looked for, and what is put in its place.
+    needles: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+fn visit(ty: &ValType, value: &Value, pair: &Search<'_>, found: &mut Vec<Value>) {
     if found.len() >= MOST {
         return;
     }
@@ -56,6 +68,7 @@ fn visit(ty: &ValType, value: &Value, pair: Pair<'_>, found: &mut Vec<Value>) {
                 Some(bytes) => {
                     found.extend(
                         replaced(&bytes, pair)
+                            .into_iter()
                             .map(|bytes| Value::List(bytes.into_iter().map(Value::U8).collect())),
                     );
                 }
@@ -92,7 +105,8 @@ fn visit(ty: &ValType, value: &Value, pair: Pair<'_>, found: &mut Vec<Value>) {
                 let chars = text.chars().chain(std::iter::repeat('a')).take(length);
                 found.push(Value::String(chars.collect::<String>().into()));
             }
-            let texts = replaced(text.as_bytes(), pair).filter_map(|bytes| String::from_utf8(bytes).ok());
+            let texts =
+                replaced(text.as_bytes(), pair).into_iter().filter_map(|bytes| String::from_utf8(bytes).ok());
             found.extend(texts.map(|text| Value::String(text.into())));
         }
         _ => found.extend(scalar(value, pair)),
@@ -102,7 +116,7 @@ fn visit(ty: &ValType, value: &Value, pair: Pair<'_>, found: &mut Vec<Value>) {
 fn inner(
     ty: &ValType,
     payload: &Value,
-    pair: Pair<'_>,
+    pair: &Search<'_>,
     found: &mut Vec<Value>,
     wrap: impl Fn(Box<Value>) -> Value,
 ) {
@@ -114,11 +128,11 @@ fn inner(
 fn each<'t>(
     values: &[Value],
     ty: impl Fn(usize) -> &'t ValType,
-    pair: Pair<'_>,
+    pair: &Search<'_>,
     make: fn(Vec<Value>) -> Value,
     found: &mut Vec<Value>,
 ) {
-    for (at, value) in values.iter().enumerate() {
+    for (at, value) in values.iter().enumerate().take(LOOKED) {
         let mut inside = Vec::new();
         visit(ty(at), value, pair, &mut inside);
         found.extend(inside.into_iter().map(|value| {
@@ -133,8 +147,8 @@ fn each<'t>(
 }
 
 /// The new length of something of length `len`, if that is what was compared.
-fn length(pair: Pair<'_>, len: usize) -> Option<usize> {
-    match pair {
+fn length(pair: &Search<'_>, len: usize) -> Option<usize> {
+    match pair.pair {
         Pair::Numbers { from, to, .. } if from == len as u64 && to <= LONGEST => Some(to as usize),
         _ => None,
     }
@@ -147,9 +161,22 @@ fn bytes_of(elem: &ValType, elems: &[Value]) -> Option<Vec<u8>> {
     elems.iter().map(|elem| if let Value::U8(byte) = elem { Some(*byte) } else { None }).collect()
 }
 
-/// `bytes` with one occurrence of what is looked for replaced; numbers as little-endian bytes, as few as hold them.
-fn replaced(bytes: &[u8], pair: Pair<'_>) -> impl Iterator<Item = Vec<u8>> {
-    let needles: Vec<(Vec<u8>, Vec<u8>)> = match pair {
+/// `bytes` with one occurrence of what is looked for replaced.
+fn replaced(bytes: &[u8], pair: &Search<'_>) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let looked = &bytes[..bytes.len().min(LOOKED_BYTES)];
+    for (from, to) in &pair.needles {
+        let places = looked.windows(from.len()).enumerate().filter(|(_, window)| window == from);
+        for (at, _) in places.take(8) {
+            found.push([&bytes[..at], to, &bytes[at + from.len()..]].concat());
+        }
+    }
+    found
+}
+
+/// The operands as bytes: numbers in as few as hold them, in both orders.
+fn needles(pair: Pair<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut needles: Vec<(Vec<u8>, Vec<u8>)> = match pair {
         Pair::Texts { from, to } => vec![(from.to_vec(), to.to_vec())],
         Pair::Numbers { bits, from, to } => [1, 2, 4, 8]
             .into_iter()
@@ -162,19 +189,13 @@ fn replaced(bytes: &[u8], pair: Pair<'_>) -> impl Iterator<Item = Vec<u8>> {
             })
             .collect(),
     };
-    let mut found = Vec::new();
-    for (from, to) in needles.into_iter().filter(|(from, _)| !from.is_empty()) {
-        let places = bytes.windows(from.len()).enumerate().filter(|(_, window)| **window == *from);
-        for (at, _) in places.take(8) {
-            found.push([&bytes[..at], &to, &bytes[at + from.len()..]].concat());
-        }
-    }
-    found.into_iter()
+    needles.retain(|(from, _)| !from.is_empty());
+    needles
 }
 
 /// The scalar with the other operand's value, and the ones beside it, if its own is what was looked for.
-fn scalar(value: &Value, pair: Pair<'_>) -> Vec<Value> {
-    let Pair::Numbers { bits, from, to } = pair else { return Vec::new() };
+fn scalar(value: &Value, pair: &Search<'_>) -> Vec<Value> {
+    let Pair::Numbers { bits, from, to } = pair.pair else { return Vec::new() };
     let low = if bits >= 64 { u64::MAX } else { (1 << bits) - 1 };
     let near = [to, to.wrapping_add(1), to.wrapping_sub(1)];
     let fits = |sign_extended: i64| sign_extended.cast_unsigned() & low == from;

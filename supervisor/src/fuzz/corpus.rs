@@ -27,12 +27,15 @@ struct Kept {
     picked: u32,
     /// What it reached first.
     edges: usize,
+    /// Bytes of its values: what it costs to change and to run, about.
+    weight: usize,
 }
 
 impl Corpus {
     /// Keeps a sequence that was the first to reach `edges` edges.
     pub fn keep(&mut self, sequence: Sequence, edges: usize) {
-        self.kept.push(Kept { sequence, picked: 0, edges });
+        let weight = sequence.weight();
+        self.kept.push(Kept { sequence, picked: 0, edges, weight });
     }
 
     /// How many there are.
@@ -57,7 +60,7 @@ impl Corpus {
                 let (one, two) = (chance.below(len), chance.below(len));
                 let dear = |at: usize| {
                     let kept: &Kept = &self.kept[at];
-                    u64::from(kept.picked) * (kept.sequence.steps.len() as u64 + 1) / (kept.edges as u64 + 1)
+                    u64::from(kept.picked) * (kept.weight as u64 + 256) / (kept.edges as u64 + 1)
                 };
                 if len > 0 && dear(two) < dear(one) { two } else { one }
             }

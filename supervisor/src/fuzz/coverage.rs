@@ -14,12 +14,37 @@ pub struct Coverage {
 }
 
 /// What one sequence reached that none had before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gain {
-    /// New edges.
+    /// How many edges are new.
     pub edges: usize,
-    /// New counts of edges.
-    pub counts: usize,
+    /// What is new: edges, each with a step of counting.
+    pub counts: Vec<(u32, u32)>,
+    /// How much is new in the other component, if there is one.
+    pub others: usize,
+}
+
+impl Gain {
+    /// Whether anything is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty() && self.others == 0
+    }
+
+    /// Whether what the board has noted since the last time has all of it too.
+    #[must_use]
+    pub fn is_in(&self, board: &Board) -> bool {
+        let mut missing = self.counts.len();
+        // Both are in the order of the edges.
+        let mut wanted = self.counts.iter().peekable();
+        board.take_edges(|edge, count| {
+            while wanted.next_if(|(other, _)| *other < edge).is_some() {}
+            if wanted.next_if(|other| **other == (edge, step(count))).is_some() {
+                missing -= 1;
+            }
+        });
+        missing == 0
+    }
 }
 
 impl Coverage {
@@ -30,11 +55,11 @@ impl Coverage {
         let mut gain = Gain::default();
         board.take_edges(|edge, count| {
             let seen = &mut self.seen[edge as usize];
-            let bit = 1 << step(count);
-            if *seen & bit == 0 {
+            let step = step(count);
+            if *seen & 1 << step == 0 {
                 gain.edges += usize::from(*seen == 0);
-                gain.counts += 1;
-                *seen |= bit;
+                gain.counts.push((edge, step));
+                *seen |= 1 << step;
             }
         });
         self.edges += gain.edges;

@@ -11,7 +11,7 @@ use kernel::component::tree::{Tree, Usage};
 use kernel::host::Imports;
 use kernel::jit::engine::{Engine, EngineOptions};
 use kernel::jit::watch::{Board, Watch};
-use servers::{SeededEntropy, Wasi};
+use servers::{Output, SeededEntropy, SimulatedClock, Wasi};
 
 use super::held::{Did, Held};
 use super::player::{self, Player};
@@ -21,6 +21,11 @@ use crate::complaint::Complaint;
 use crate::console::tree_name;
 use crate::exit_code::Exit;
 use crate::launch;
+
+/// What a repetition costs beside the guest's steps, and a call of an import.
+const REPETITION_COST: u64 = 1000;
+const IMPORT_COST: u64 = 500;
+const DAY_NS: u64 = 86_400_000_000_000;
 
 /// How sequences are run.
 #[derive(Clone, Debug)]
@@ -124,11 +129,21 @@ impl Harness {
         self.run_within(sequence, self.settings.steps)
     }
 
+    /// Runs it on another day, with other random numbers, where those are not played.
+    #[must_use]
+    pub fn run_otherwise(&self, sequence: &Sequence) -> Outcome {
+        self.run_in(sequence, self.settings.steps, 2)
+    }
+
     /// The same with another bound of steps.
     #[must_use]
     pub fn run_within(&self, sequence: &Sequence, steps: i64) -> Outcome {
+        self.run_in(sequence, steps, 1)
+    }
+
+    fn run_in(&self, sequence: &Sequence, steps: i64, world: u32) -> Outcome {
         let mut outcome = Outcome { did: Vec::new(), end: End::Finished, usage: Usage::default() };
-        match self.launch(sequence.answers, steps) {
+        match self.launch(sequence.answers, steps, world) {
             Ok(mut tree) => {
                 self.play(&mut tree, sequence, &mut outcome);
                 outcome.usage = tree.usage();
@@ -144,10 +159,12 @@ impl Harness {
         outcome
     }
 
-    /// Runs a sequence again and again on one tree, until `enough` says so of the number of times and what the tree
-    /// holds. None if it does not end well each time.
-    pub fn repeat(&self, sequence: &Sequence, mut enough: impl FnMut(u32, Usage) -> bool) -> Option<()> {
-        let mut tree = self.launch(sequence.answers, self.settings.steps).ok()?;
+    /// Runs a sequence again and again on one tree, until `enough` says so of the number of times, what the tree
+    /// holds, and what all that has cost (a step is 1). None if it does not end well each time.
+    pub fn repeat(&self, sequence: &Sequence, mut enough: impl FnMut(u32, Usage, u64) -> bool) -> Option<()> {
+        let mut tree = self.launch(sequence.answers, self.settings.steps, 1).ok()?;
+        let weight = REPETITION_COST + sequence.weight() as u64;
+        let mut cost = 0;
         for times in 1.. {
             player::lock(&self.player).begin(sequence.answers);
             self.board().allow(self.settings.steps);
@@ -156,30 +173,26 @@ impl Harness {
             if !matches!(outcome.end, End::Finished) {
                 return None;
             }
-            if enough(times, tree.usage()) {
+            let steps = self.settings.steps.saturating_sub(self.board().steps_left());
+            cost += weight + steps.unsigned_abs() + player::lock(&self.player).calls() * IMPORT_COST;
+            if enough(times, tree.usage(), cost) {
                 return Some(());
             }
         }
         None
     }
 
-    fn launch(&self, answers: u64, steps: i64) -> Result<Tree, End> {
+    fn launch(&self, answers: u64, steps: i64, world: u32) -> Result<Tree, End> {
         player::lock(&self.player).begin(answers);
         self.board().allow(steps);
         let state: Box<dyn Any + Send> = match self.settings.real_imports {
-            true => Box::new(self.wasi().map_err(|_| End::Excused)?),
+            true => Box::new(wasi(world, &self.player).map_err(|_| End::Excused)?),
             false => Box::new(()),
         };
         Tree::launch(&self.engine, Arc::clone(&self.linked), state).map_err(|error| match error {
             LaunchError::Fault(fault) => ended(0, *fault),
             LaunchError::Resource(_) => End::Excused,
         })
-    }
-
-    /// Nothing granted, and the same randomness each time.
-    fn wasi(&self) -> Result<Wasi, servers::BuildError> {
-        let seeded = || SeededEntropy::new(1);
-        Wasi::builder().random(seeded()).insecure_random(seeded()).build()
     }
 
     fn play(&self, tree: &mut Tree, sequence: &Sequence, outcome: &mut Outcome) {
@@ -194,6 +207,22 @@ impl Harness {
             outcome.end = ended(sequence.steps.len(), fault);
         }
     }
+}
+
+/// Nothing granted; the time of day and random numbers are the same each time in one world. Nobody waits for a clock.
+fn wasi(world: u32, player: &player::Shared) -> Result<Wasi, servers::BuildError> {
+    let clock = SimulatedClock { now_ns: DAY_NS * u64::from(world) };
+    let seeded = |stream: u64| SeededEntropy::new(u64::from(world) << 8 | stream);
+    let listener = || {
+        let player = Arc::clone(player);
+        Output::closure(move |bytes| {
+            player::lock(&player).hear(bytes.iter().copied());
+            Ok(())
+        })
+    };
+    let builder = Wasi::builder().stdout(listener()).stderr(listener());
+    let builder = builder.random(seeded(0)).insecure_random(seeded(1));
+    builder.monotonic_clock(clock).wall_clock(clock).build()
 }
 
 fn ended(at: usize, fault: Fault) -> End {

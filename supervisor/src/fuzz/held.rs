@@ -6,16 +6,20 @@ use abi::value::{Resource, Value};
 use kernel::component::tree::Tree;
 
 use super::steps::Step;
-use super::surface::Surface;
+use super::surface::{Entry, Surface};
 
 /// Resources in the order in which they came; those that are gone are none.
 #[derive(Debug, Default)]
-pub struct Held(Vec<Option<Resource>>);
+pub struct Held {
+    resources: Vec<Option<Resource>>,
+    /// Whether a function was called that may be only once.
+    ran: bool,
+}
 
 /// What came of one call.
 #[derive(Clone, Debug)]
 pub enum Did {
-    /// It was not made: there is no resource of a type that it takes.
+    /// It was not made: there is no resource of a type that it takes, or it is made once only.
     Nothing,
     /// It returned this; resources by the order in which they came.
     Returned(Option<Value>),
@@ -30,13 +34,16 @@ impl Held {
         match step {
             Step::Drop { ty, pick } => match self.find(*ty, *pick, &[]) {
                 Some(at) => {
-                    let resource = self.0[at].take().expect("one that is there was found");
+                    let resource = self.resources[at].take().expect("one that is there was found");
                     tree.drop_resource(resource).map(|()| Did::Returned(None))
                 }
                 None => Ok(Did::Nothing),
             },
             Step::Call { entry, args } => {
-                let func = &surface.entries[*entry].func;
+                let Entry { func, once, .. } = &surface.entries[*entry];
+                if *once && std::mem::replace(&mut self.ran, true) {
+                    return Ok(Did::Nothing);
+                }
                 let Some(args) = self.hand_over(func.ty.params.iter().map(|(_, ty)| ty), args) else {
                     return Ok(Did::Nothing);
                 };
@@ -54,7 +61,7 @@ impl Held {
     /// # Errors
     /// The guest's fault.
     pub fn drop_all(&mut self, tree: &mut Tree) -> Result<(), Fault> {
-        while let Some(last) = self.0.pop() {
+        while let Some(last) = self.resources.pop() {
             if let Some(resource) = last {
                 tree.drop_resource(resource)?;
             }
@@ -65,12 +72,13 @@ impl Held {
     /// The resource that a choice means: the one that came at this place if it is there and of the type, or one of those
     /// that are.
     fn find(&self, ty: ResourceType, pick: u32, not: &[usize]) -> Option<usize> {
-        let fits = |at: usize| self.0[at].is_some_and(|resource| resource.ty == ty) && !not.contains(&at);
+        let fits =
+            |at: usize| self.resources[at].is_some_and(|resource| resource.ty == ty) && !not.contains(&at);
         let pick = pick as usize;
-        if pick < self.0.len() && fits(pick) {
+        if pick < self.resources.len() && fits(pick) {
             return Some(pick);
         }
-        let there: Vec<usize> = (0..self.0.len()).filter(|at| fits(*at)).collect();
+        let there: Vec<usize> = (0..self.resources.len()).filter(|at| fits(*at)).collect();
         there.get(pick.checked_rem(there.len())?).copied()
     }
 
@@ -89,7 +97,7 @@ impl Held {
             })
             .collect();
         if args.is_some() {
-            given.iter().for_each(|at| self.0[*at] = None);
+            given.iter().for_each(|at| self.resources[*at] = None);
         }
         args
     }
@@ -109,12 +117,12 @@ impl Held {
                 let not: Vec<usize> = lent.iter().chain(given.iter()).copied().collect();
                 let at = self.find(*ty, choice.rep, &not)?;
                 given.push(at);
-                Value::Own(self.0[at]?)
+                Value::Own(self.resources[at]?)
             }
             (ValType::Borrow(ty), Value::Borrow(choice)) => {
                 let at = self.find(*ty, choice.rep, given)?;
                 lent.push(at);
-                Value::Borrow(self.0[at]?)
+                Value::Borrow(self.resources[at]?)
             }
             (ValType::List(ty) | ValType::FixedList(ty, _), Value::List(values)) => {
                 Value::List(all(&mut std::iter::repeat(&**ty), values)?)
@@ -152,8 +160,8 @@ impl Held {
     fn take_in(&mut self, value: &mut Value) {
         match value {
             Value::Own(resource) => {
-                self.0.push(Some(*resource));
-                resource.rep = (self.0.len() - 1) as u32;
+                self.resources.push(Some(*resource));
+                resource.rep = (self.resources.len() - 1) as u32;
             }
             Value::List(values) | Value::Record(values) | Value::Tuple(values) => {
                 values.iter_mut().for_each(|value| self.take_in(value));

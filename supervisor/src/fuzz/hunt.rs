@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use abi::vary::chance::Chance;
 use abi::vary::lexicon::Lexicon;
-use abi::vary::satisfy::{Pair, satisfying};
 use kernel::component::link::Isolate;
-use kernel::jit::watch::{Compared, Watch};
+use kernel::jit::watch::Watch;
 
+use super::closer::Seen;
 use super::corpus::{self, Corpus};
 use super::coverage::{Coverage, Gain};
 use super::finding::{Finding, Origin};
@@ -21,20 +21,18 @@ use super::reduce::reduce;
 use super::steps::{Sequence, Step};
 use crate::complaint::Complaint;
 
-/// Sequences that are made of what one kept sequence was seen to compare.
-const CLOSER: usize = 400;
-/// Pairs of operands that are kept of one comparison.
-const PAIRS_A_SITE: usize = 6;
 /// One kept sequence in so many is repeated often enough to see small leaks.
 const THOROUGH: usize = 16;
 /// After so many sequences a call that is made up is repeated as often, of one function after the other.
 const PROBE: u64 = 256;
+/// A probe is the heaviest of so many that are made up.
+const PROBED_OF: usize = 4;
 /// Probes of each function, until they become rarer.
 const PROBES: u64 = 8;
 /// Runs that making one finding small may cost.
 const REDUCING_RUNS: usize = 3000;
 /// Repetitions that making one leak small may cost.
-const REDUCING_LEAKS: usize = 60;
+const REDUCING_LEAKS: usize = 120;
 /// What part of the steps is given to a sequence that takes them all, while it is made small.
 const REDUCED_STEPS: i64 = 16;
 
@@ -58,8 +56,8 @@ pub struct Plan {
     pub corpus: Option<PathBuf>,
     /// The folder that findings are written to.
     pub findings: PathBuf,
-    /// Whether leaks are looked for.
-    pub leaks: bool,
+    /// What is not looked for.
+    pub skip: Vec<Kind>,
 }
 
 /// What the jobs of a hunt share.
@@ -107,7 +105,10 @@ pub struct Hunter<'p> {
     /// The same component in several domains, if it has several processes.
     rungs: Option<Harness>,
     against: Option<Harness>,
+    /// The other component, its comparisons watched.
+    other_closer: Option<Harness>,
     coverage: Coverage,
+    other_coverage: Coverage,
     corpus: Corpus,
     lexicon: Lexicon,
     chance: Chance,
@@ -180,12 +181,13 @@ impl<'p> Hunter<'p> {
             0 | 1 => None,
             _ => make(&plan.bytes, Watch::Edges, Isolate::All).ok(),
         };
-        let against = match (&plan.against, &plan.origin.against) {
+        let other = |watch| match (&plan.against, &plan.origin.against) {
             (Some(bytes), Some(path)) => {
-                Some(Harness::new(path, bytes, Watch::Edges, Isolate::Nothing, &plan.settings)?)
+                Harness::new(path, bytes, watch, Isolate::Nothing, &plan.settings).map(Some)
             }
-            _ => None,
+            _ => Ok(None),
         };
+        let (against, other_closer) = (other(Watch::Edges)?, other(Watch::Compares)?);
         let chance = Chance::new(plan.seed ^ (number as u64).wrapping_mul(0x5851_f42d_4c95_7f2d));
         Ok(Hunter {
             number,
@@ -195,7 +197,9 @@ impl<'p> Hunter<'p> {
             closer,
             rungs,
             against,
+            other_closer,
             coverage: Coverage::default(),
+            other_coverage: Coverage::default(),
             corpus: Corpus::default(),
             lexicon: Lexicon::default(),
             chance,
@@ -233,7 +237,7 @@ impl<'p> Hunter<'p> {
                 }
             }
             self.listen()?;
-            if self.plan.leaks && self.own_runs >= self.next_probe {
+            if self.leaks() && self.own_runs >= self.next_probe {
                 self.probe()?;
             }
         }
@@ -249,12 +253,14 @@ impl<'p> Hunter<'p> {
         self.probes += 1;
         let rare = self.probes / (wanted.len() as u64 * PROBES);
         self.next_probe = self.own_runs + PROBE * (1 + rare.min(16));
-        let sequence = Sequence::calling(surface, entry, &self.lexicon, &mut self.chance);
+        // What leaks is often as large as what was given.
+        let made = (0..PROBED_OF).map(|_| Sequence::calling(surface, entry, &self.lexicon, &mut self.chance));
+        let Some(sequence) = made.max_by_key(Sequence::weight) else { return Ok(()) };
         self.look_for_leaks(&sequence, true)
     }
 
     fn look_for_leaks(&mut self, sequence: &Sequence, thorough: bool) -> Result<(), Complaint> {
-        let verdict = judge::of_repeating(&self.harness, sequence, judge::repetitions(thorough));
+        let verdict = judge::of_repeating(&self.harness, sequence, thorough);
         // What repeating reaches is not what a sequence reaches.
         self.harness.board().take_edges(|_, _| {});
         verdict.map_or(Ok(()), |verdict| self.bring_in(sequence, verdict))
@@ -282,12 +288,24 @@ impl<'p> Hunter<'p> {
 
     /// Runs a sequence, and keeps it or brings it in.
     fn attempt(&mut self, sequence: Sequence) -> Result<(), Complaint> {
-        let (outcome, gain) = self.run(&sequence);
-        match judge::of_run(&outcome) {
+        let (outcome, mut gain) = self.run(&sequence);
+        let verdict = judge::of_run(&outcome).or_else(|| self.compare(&sequence, &outcome, &mut gain));
+        match verdict {
             Some(verdict) => self.bring_in(&sequence, verdict),
-            None if gain.counts > 0 && matches!(outcome.end, End::Finished) => self.keep(sequence, gain),
+            None if !gain.is_empty() && matches!(outcome.end, End::Finished) => self.keep(sequence, gain),
             None => Ok(()),
         }
+    }
+
+    /// What the other component makes of it; where it goes new ways counts as much.
+    fn compare(&mut self, sequence: &Sequence, outcome: &Outcome, gain: &mut Gain) -> Option<Verdict> {
+        let other = self.against.as_ref()?;
+        let calls = translated(&self.harness, other, sequence)?;
+        let verdict = judge::of_other(Kind::Differs, &self.harness, sequence, outcome, other, &calls);
+        let more = self.other_coverage.take(other.board());
+        gain.edges += more.edges;
+        gain.others += more.counts.len();
+        verdict
     }
 
     fn run(&mut self, sequence: &Sequence) -> (Outcome, Gain) {
@@ -305,6 +323,7 @@ impl<'p> Hunter<'p> {
     }
 
     fn keep(&mut self, sequence: Sequence, gain: Gain) -> Result<(), Complaint> {
+        let sequence = self.trimmed(sequence, &gain);
         if let Some(folder) = &self.plan.corpus {
             let written = std::fs::create_dir_all(folder)
                 .and_then(|()| corpus::save(folder, &self.harness.surface, &sequence));
@@ -322,6 +341,22 @@ impl<'p> Hunter<'p> {
         Ok(())
     }
 
+    /// Without the calls that had no part in what it reached.
+    fn trimmed(&self, mut sequence: Sequence, gain: &Gain) -> Sequence {
+        let mut end = sequence.steps.len();
+        while end > 0 && sequence.steps.len() > 1 && gain.others == 0 {
+            end -= 1;
+            let mut candidate = sequence.clone();
+            candidate.steps.remove(end);
+            let outcome = self.harness.run(&candidate);
+            self.shared.runs.fetch_add(1, Relaxed);
+            if gain.is_in(self.harness.board()) && matches!(outcome.end, End::Finished) {
+                sequence = candidate;
+            }
+        }
+        sequence
+    }
+
     /// Tries what other jobs have kept.
     fn listen(&mut self) -> Result<(), Complaint> {
         let news: Vec<Sequence> = {
@@ -336,14 +371,23 @@ impl<'p> Hunter<'p> {
 
     /// Asks the oracles that need more than one run, and solves comparisons.
     fn look_closer(&mut self, sequence: &Sequence) -> Result<(), Complaint> {
-        if let Some(verdict) = self.contradiction(sequence) {
+        let (first, _) = self.run(sequence);
+        if let Some(verdict) = self.contradicts(sequence, &first) {
             self.bring_in(sequence, verdict)?;
         }
-        if self.plan.leaks {
+        if self.leaks() {
             let thorough = self.chance.one_in(THOROUGH);
             self.look_for_leaks(sequence, thorough)?;
         }
-        for candidate in self.solutions(sequence) {
+        let mut seen = Seen::default();
+        seen.look(&self.closer, sequence);
+        if let (Some(other), Some(closer)) = (&self.against, &self.other_closer)
+            && let Some(calls) = translated(&self.harness, other, sequence)
+        {
+            seen.look(closer, &calls);
+        }
+        let surface = &self.harness.surface;
+        for candidate in seen.solutions(surface, sequence, &mut self.lexicon, &mut self.chance) {
             if self.over() {
                 break;
             }
@@ -352,9 +396,8 @@ impl<'p> Hunter<'p> {
         Ok(())
     }
 
-    fn contradiction(&mut self, sequence: &Sequence) -> Option<Verdict> {
-        let (first, _) = self.run(sequence);
-        self.contradicts(sequence, &first)
+    fn leaks(&self) -> bool {
+        [Kind::MemoryLeak, Kind::HandleLeak].iter().any(|kind| !self.plan.skip.contains(kind))
     }
 
     fn contradicts(&self, sequence: &Sequence, first: &Outcome) -> Option<Verdict> {
@@ -368,64 +411,12 @@ impl<'p> Hunter<'p> {
             let calls = translated(&self.harness, other, sequence)?;
             judge::of_other(Kind::Differs, &self.harness, sequence, first, other, &calls)
         };
-        // With real clocks, two runs may differ.
-        let again = if self.plan.settings.real_imports { None } else { again() };
-        again.or_else(rungs).or_else(against)
-    }
-
-    /// Sequences like this one in which something that it compared is equal.
-    fn solutions(&mut self, sequence: &Sequence) -> Vec<Sequence> {
-        let _ = self.closer.board().take_compares();
-        let _ = self.closer.run(sequence);
-        let board = self.closer.board();
-        board.take_edges(|_, _| {});
-        let (compared, texts) = (distinct(board.take_compares()), board.take_texts());
-        let mut solutions = Vec::new();
-        for Compared { bits, left, right, .. } in &compared {
-            for (from, to) in [(*left, *right), (*right, *left)] {
-                let before = solutions.len();
-                self.solve(sequence, Pair::Numbers { bits: *bits, from, to }, &mut solutions);
-                if solutions.len() > before || (to > 255 && self.chance.one_in(8)) {
-                    self.lexicon.learn_number(to, &mut self.chance);
-                }
-            }
-        }
-        for [left, right] in &texts {
-            for (from, to) in [(left, right), (right, left)] {
-                let before = solutions.len();
-                self.solve(sequence, Pair::Texts { from, to }, &mut solutions);
-                if solutions.len() > before {
-                    self.lexicon.learn_text(to, &mut self.chance);
-                }
-            }
-        }
-        // If there are too many, any of them.
-        while solutions.len() > CLOSER {
-            let at = self.chance.below(solutions.len());
-            solutions.swap_remove(at);
-        }
-        solutions
-    }
-
-    fn solve(&self, sequence: &Sequence, pair: Pair<'_>, solutions: &mut Vec<Sequence>) {
-        for (at, step) in sequence.steps.iter().enumerate() {
-            let Step::Call { entry, args } = step else { continue };
-            let params = &self.harness.surface.entries[*entry].ty().params;
-            for (which, (_, ty)) in params.iter().enumerate() {
-                for value in satisfying(ty, &args[which], pair) {
-                    let mut solution = sequence.clone();
-                    if let Step::Call { args, .. } = &mut solution.steps[at] {
-                        args[which] = value;
-                    }
-                    solutions.push(solution);
-                }
-            }
-        }
+        again().or_else(rungs).or_else(against)
     }
 
     /// Makes a finding of what is wrong, unless it is known.
     fn bring_in(&mut self, sequence: &Sequence, verdict: Verdict) -> Result<(), Complaint> {
-        if !self.is_news(&verdict) {
+        if self.plan.skip.contains(&verdict.kind) || !self.is_news(&verdict) {
             return Ok(());
         }
         let sequence = self.reduced(sequence, &verdict);
@@ -493,9 +484,7 @@ impl<'p> Hunter<'p> {
             Kind::Trap | Kind::Timeout | Kind::Quota => {
                 judge::of_run(&self.harness.run_within(sequence, steps))
             }
-            Kind::MemoryLeak | Kind::HandleLeak => {
-                judge::of_repeating(&self.harness, sequence, judge::repetitions(true))
-            }
+            Kind::MemoryLeak | Kind::HandleLeak => judge::of_repeating(&self.harness, sequence, true),
             Kind::Nondeterminism | Kind::Rungs | Kind::Differs => {
                 self.contradicts(sequence, &self.harness.run(sequence))
             }
@@ -519,21 +508,6 @@ pub(super) fn translated(from: &Harness, to: &Harness, sequence: &Sequence) -> O
         }
     });
     Some(Sequence { steps: steps.collect::<Option<_>>()?, answers: sequence.answers })
-}
-
-/// Pairs of different operands, the last few of each comparison.
-fn distinct(compared: Vec<Compared>) -> Vec<Compared> {
-    let mut sites: HashMap<u32, usize> = HashMap::new();
-    let mut seen = BTreeSet::new();
-    let mut kept: Vec<Compared> = Vec::new();
-    for pair in compared.into_iter().rev().filter(|pair| pair.left != pair.right) {
-        let count = sites.entry(pair.site).or_default();
-        if *count < PAIRS_A_SITE && seen.insert(pair) {
-            *count += 1;
-            kept.push(pair);
-        }
-    }
-    kept
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,5 +1,7 @@
 //! The oracles: what is wrong with what came of a sequence, and when two wrongs are the same.
 
+use std::collections::BTreeSet;
+
 use abi::fault::{Fault, Frame, Trap};
 use abi::value::Value;
 use kernel::component::tree::Usage;
@@ -7,19 +9,21 @@ use kernel::component::tree::Usage;
 use super::fingerprint::fingerprint;
 use super::harness::{End, Harness, Outcome};
 use super::held::Did;
-use super::steps::Sequence;
+use super::steps::{Sequence, Step};
 
 /// Frames that tell one fault from another.
 const TELLING: usize = 3;
 /// How often a sequence is repeated on one tree, at most, to see whether it leaves something behind each time.
 const REPETITIONS: u32 = 4096;
+/// What repeating may cost in all, where a step of the guest is 1.
+const REPETITIONS_COST: u64 = 6_000_000;
 /// Repetitions after which what is held is compared: each twice the one before.
 const FIRST_LOOK: u32 = 8;
 /// The last looks at each of which more must be held than at the one before.
-const LOOKS: usize = 3;
+const LOOKS: usize = 2;
 
 /// What kind of thing is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// The guest trapped.
@@ -152,7 +156,7 @@ fn is_machinery(frame: &Frame) -> bool {
 /// Whether a second run of the same sequence has another result.
 #[must_use]
 pub fn of_again(harness: &Harness, sequence: &Sequence, first: &Outcome) -> Option<Verdict> {
-    let second = harness.run(sequence);
+    let second = harness.run_otherwise(sequence);
     let (step, difference) = difference(first, &second)?;
     Some(differing(Kind::Nondeterminism, harness, sequence, step, &difference, "the first time", "then"))
 }
@@ -253,49 +257,42 @@ fn without_types(text: &str) -> String {
 }
 
 /// Whether a sequence leaves something behind each time it is repeated on one tree, all its resources dropped each
-/// time. `steps` bounds the work: loops and calls of the guest.
+/// time. A thorough look is long enough to see a few bytes.
 #[must_use]
-pub fn of_repeating(harness: &Harness, sequence: &Sequence, most: u32) -> Option<Verdict> {
-    let mut looks: Vec<Usage> = Vec::new();
-    harness.repeat(sequence, |times, usage| {
+pub fn of_repeating(harness: &Harness, sequence: &Sequence, thorough: bool) -> Option<Verdict> {
+    let most = if thorough { REPETITIONS } else { REPETITIONS / 16 };
+    let mut looks: Vec<(u32, Usage)> = Vec::new();
+    harness.repeat(sequence, |times, usage, cost| {
         if times >= FIRST_LOOK && times.is_power_of_two() {
-            looks.push(usage);
+            looks.push((times, usage));
         }
-        times >= most.min(REPETITIONS)
+        times >= most || cost >= REPETITIONS_COST
     })?;
     let grows = |held: fn(&Usage) -> u64| {
         let last = &looks[looks.len().saturating_sub(LOOKS + 1)..];
-        last.len() > LOOKS && last.windows(2).all(|pair| held(&pair[1]) > held(&pair[0]))
+        last.len() > LOOKS && last.windows(2).all(|pair| held(&pair[1].1) > held(&pair[0].1))
     };
-    let (kind, held): (Kind, fn(&Usage) -> u64) = if grows(|usage| usage.handles) {
-        (Kind::HandleLeak, |usage| usage.handles)
+    let (kind, unit, held): (Kind, &str, fn(&Usage) -> u64) = if grows(|usage| usage.handles) {
+        (Kind::HandleLeak, "handles", |usage| usage.handles)
     } else if grows(|usage| usage.memory_bytes) {
-        (Kind::MemoryLeak, |usage| usage.memory_bytes)
+        (Kind::MemoryLeak, "bytes of memory", |usage| usage.memory_bytes)
     } else {
         return None;
     };
-    let (first, last) = (looks.first().map_or(0, held), looks.last().map_or(0, held));
-    let unit = if kind == Kind::HandleLeak { "handles" } else { "bytes of memory" };
-    let names = |step: &super::steps::Step| {
-        step.print(&harness.surface).split('(').next().unwrap_or_default().to_owned()
-    };
-    let mut names: Vec<String> = sequence.steps.iter().map(names).collect();
-    names.sort();
-    names.dedup();
+    let (first, last) = (looks.first()?, looks.last()?);
+    let (before, after) = (held(&first.1), held(&last.1));
     Some(Verdict {
         kind,
-        what: format!(
-            "{first} {unit} after {FIRST_LOOK} repetitions, {last} after {}",
-            most.min(REPETITIONS)
-        ),
-        key: format!("{} {}", kind.name(), names.join(" ")),
+        what: format!("{before} {unit} after {} repetitions, {after} after {}", first.0, last.0),
+        key: format!("{} {}", kind.name(), names(harness, sequence).join(" ")),
         step: None,
         fault: None,
     })
 }
 
-/// How often a sequence is repeated to look for leaks: a look at all of it is dear, so most get a short one.
-#[must_use]
-pub const fn repetitions(thorough: bool) -> u32 {
-    if thorough { REPETITIONS } else { 256 }
+/// The functions that a sequence calls, each once.
+fn names(harness: &Harness, sequence: &Sequence) -> Vec<String> {
+    let name = |step: &Step| step.print(&harness.surface).split('(').next().unwrap_or_default().to_owned();
+    let names: BTreeSet<String> = sequence.steps.iter().map(name).collect();
+    names.into_iter().collect()
 }

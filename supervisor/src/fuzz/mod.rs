@@ -6,11 +6,12 @@
 //!
 //! - [`surface`]: what can be called; [`steps`]: sequences of calls
 //! - [`player`]: the imports; [`held`]: resources between calls; [`harness`]: runs a sequence
-//! - [`coverage`], [`corpus`]: what was reached, and by which sequences
+//! - [`coverage`], [`corpus`]: what was reached, and by which sequences; [`closer`]: what a sequence compares
 //! - [`judge`]: what is wrong; [`reduce`]: shows it with less; [`finding`]: as a file
 //! - [`hunt`]: the loop; [`report`]: what a person sees of it; [`replay`]: a finding run again
 //! - [`fingerprint`]: names for files
 
+pub mod closer;
 pub mod corpus;
 pub mod coverage;
 pub mod finding;
@@ -34,6 +35,7 @@ use std::time::Duration;
 use self::finding::Origin;
 use self::harness::Settings;
 use self::hunt::{Hunter, Plan, Shared};
+use self::judge::Kind;
 use self::report::Summary;
 use crate::complaint::Complaint;
 use crate::console::{Paints, Trouble, print};
@@ -96,9 +98,10 @@ pub struct FuzzArgs {
     /// Memory that a tree may have at the end of a sequence, MiB.
     #[arg(long, default_value_t = 512, value_name = "MIB")]
     pub memory: u32,
-    /// Do not repeat sequences to look for leaks: for components that are meant to remember.
-    #[arg(long)]
-    pub no_leaks: bool,
+    /// Do not look for this: memory-leak for a component that is meant to remember, nondeterminism for one that is
+    /// meant to be random. Can be given again.
+    #[arg(long, value_name = "KIND")]
+    pub skip: Vec<Kind>,
     /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
@@ -183,7 +186,7 @@ fn plan(args: &FuzzArgs, settings: Settings) -> Result<Plan, Complaint> {
         time: if bounded { args.time.map(|span| span.0) } else { Some(Duration::from_secs(60)) },
         corpus: args.corpus.clone(),
         findings: args.findings.clone(),
-        leaks: !args.no_leaks,
+        skip: args.skip.clone(),
     })
 }
 

@@ -87,12 +87,16 @@ impl Player {
         Ok(Some(within(ty, args, answer)))
     }
 
+    /// Keeps what the guest writes.
+    pub fn hear(&mut self, bytes: impl IntoIterator<Item = u8>) {
+        let room = KEPT.saturating_sub(self.said.len());
+        self.said.extend(bytes.into_iter().take(room));
+    }
+
     fn listen(&mut self, args: &[Value]) {
         let bytes = args.iter().find_map(|arg| if let Value::List(bytes) = arg { Some(bytes) } else { None });
-        let room = KEPT.saturating_sub(self.said.len());
-        let bytes = bytes.into_iter().flatten().take(room);
-        self.said
-            .extend(bytes.filter_map(|byte| if let Value::U8(byte) = byte { Some(*byte) } else { None }));
+        let bytes = bytes.into_iter().flatten();
+        self.hear(bytes.filter_map(|byte| if let Value::U8(byte) = byte { Some(*byte) } else { None }));
     }
 }
 

@@ -43,9 +43,7 @@ pub fn replay(
     let said = harness.said();
     let verdict = match saved.kind {
         Kind::Trap | Kind::Timeout | Kind::Quota => judge::of_run(&outcome),
-        Kind::MemoryLeak | Kind::HandleLeak => {
-            judge::of_repeating(&harness, &sequence, judge::repetitions(true))
-        }
+        Kind::MemoryLeak | Kind::HandleLeak => judge::of_repeating(&harness, &sequence, true),
         Kind::Nondeterminism => judge::of_again(&harness, &sequence, &outcome),
         Kind::Rungs => {
             let rungs = make(&source, Isolate::All)?;
@@ -74,7 +72,7 @@ fn show(text: &mut String, harness: &Harness, sequence: &Sequence, outcome: &Out
                 ty.map_or_else(String::new, |ty| format!(" → {}", wave::print(ty, value)))
             }
             (Some(Did::Returned(_)), _) => String::new(),
-            (Some(Did::Nothing), _) => " (not made: no such resource)".to_owned(),
+            (Some(Did::Nothing), _) => " (not made)".to_owned(),
             (None, _) => " ✗".to_owned(),
         };
         put(text, format_args!("{result}\n"));

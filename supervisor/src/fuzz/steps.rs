@@ -101,6 +101,16 @@ impl Step {
 }
 
 impl Sequence {
+    /// Bytes of its values, about.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let args = self.steps.iter().map(|step| match step {
+            Step::Call { args, .. } => 32 + args.iter().map(weight).sum::<usize>(),
+            Step::Drop { .. } => 32,
+        });
+        args.sum()
+    }
+
     /// One plain call of a function, with what it needs before it.
     #[must_use]
     pub fn plain(surface: &Surface, entry: usize) -> Sequence {
@@ -180,6 +190,19 @@ impl Sequence {
             Some(Step::Drop { pick, .. }) => *pick = chance.below(8) as u32,
             _ => self.steps.extend(invented(surface, lexicon, chance)),
         }
+    }
+}
+
+fn weight(value: &Value) -> usize {
+    let all = |values: &[Value]| values.iter().map(weight).sum::<usize>();
+    8 + match value {
+        Value::String(text) => text.len(),
+        Value::List(values) | Value::Record(values) | Value::Tuple(values) => all(values),
+        Value::Map(entries) => entries.iter().map(|(key, value)| weight(key) + weight(value)).sum(),
+        Value::Variant(_, Some(payload))
+        | Value::Option(Some(payload))
+        | Value::Result(Ok(Some(payload)) | Err(Some(payload))) => weight(payload),
+        _ => 0,
     }
 }
 

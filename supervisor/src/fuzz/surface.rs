@@ -19,6 +19,8 @@ pub struct Entry {
     pub needs: Vec<ResourceType>,
     /// The resource types that its result can bring.
     pub makes: Vec<ResourceType>,
+    /// Whether it is called once in a sequence at most: a command is run once.
+    pub once: bool,
     /// Whether it was asked for; the others are called only for the resources that they make.
     pub wanted: bool,
 }
@@ -76,6 +78,7 @@ impl Surface {
                 None => self.entries.push(Entry {
                     needs: func.ty.params.iter().flat_map(|(_, ty)| resources(ty)).collect(),
                     makes: func.ty.result.iter().flat_map(resources).collect(),
+                    once: full.starts_with("wasi:cli/run@"),
                     name: full,
                     func: func.clone(),
                     wanted: true,
