@@ -419,12 +419,15 @@ impl<'p> Hunter<'p> {
         if self.plan.skip.contains(&verdict.kind) || !self.is_news(&verdict) {
             return Ok(());
         }
-        let sequence = self.reduced(sequence, &verdict);
+        let (sequence, before) = (self.reduced(sequence, &verdict), verdict.key.clone());
         let again = self.judged(&sequence, &verdict, self.plan.settings.steps).unwrap_or(verdict);
+        // Made small, it may be one that is known.
+        if again.key != before && !self.is_news(&again) {
+            return Ok(());
+        }
         let (said, asked) = (self.harness.said(), self.harness.asked());
         self.harness.board().take_edges(|_, _| {});
         let finding = Finding { verdict: again, sequence, seed: self.plan.seed, said, asked };
-        lock(&self.shared.known).entry(finding.verdict.key.clone()).or_default();
         let surface = &self.harness.surface;
         let file = finding.save(&self.plan.findings, surface, &self.plan.origin)?;
         let found = Found {
