@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::confine::{Boundaries, Limits};
 use crate::exit_code;
 use crate::fuzz::FuzzArgs;
 use crate::grant::{Dir, Var};
+use crate::live::Workers;
 use crate::paint::When;
 use crate::wast::WastArgs;
 
@@ -31,6 +33,7 @@ fn after_help() -> String {
          atoll run --dir data::/data:ro app.wasm /data/x    grant a folder, read-only, as /data\n  \
          atoll run --invoke 'area(circle(2.5))' geo.wasm    call one function, arguments in WAVE\n  \
          atoll tree app.wasm                                what is inside, and who provides what\n  \
+         atoll run --isolate kv --on-fault error app.wasm   let kv fail alone; its callers get an `err`\n  \
          atoll compile app.wasm -o app.atoll                compile now, run later without waiting\n\n\
          FILE is a component as .wasm or .wat text, a WASI preview1 command module, or an image by `atoll compile`.\n\n\
          Exit codes:\n{}",
@@ -42,7 +45,7 @@ fn after_help() -> String {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a component: a command, or one exported function.
-    Run(Run),
+    Run(Box<Run>),
     /// Show the tree of processes that a component becomes, without running it.
     Tree(Tree),
     /// Print the WIT world of a component.
@@ -71,6 +74,11 @@ const RUN_HELP: &str = "Examples:
   atoll run --invoke 'fib(20)' lib.wasm          call a function and print its result
   atoll run --invoke 'demo:geo/shapes#area(polygon([{x: 0, y: 0}, {x: 4, y: 0}, {x: 0, y: 3}]))' geo.wasm
   atoll run --invoke 'greet({name: \"Ann\", age: 30, tags: [\"a\"]})' lib.wasm
+  atoll run --isolate store --on-fault error shop.wasm     if store fails, its callers get an `err` and live on
+  atoll run --isolate all --deadline 50ms shop.wasm        who does not answer in time has failed
+  atoll run --memory 64MiB --memory store=1MiB shop.wasm   a limit for every process, another one for store
+  atoll run --isolate store --cpu-cap store=20% shop.wasm  store gets a fifth of a core, at most
+  atoll run --report end.json app.wasm                     faults, and the tree as it was left, for programs
 
 A guest reaches nothing but what is granted: no folder without --dir, no variable without --env.
 Values are written in WAVE: 1, 2.5, true, 'c', \"text\", [1, 2], (1, \"a\"), {x: 1}, some(1), none, ok(1), err(\"e\"),
@@ -93,9 +101,21 @@ pub struct Run {
     /// Call an exported function instead of `run`, and print its result in WAVE. Given again, all are called in order.
     #[arg(long = "invoke", value_name = "NAME(ARGS)")]
     pub invokes: Vec<String>,
-    /// Show the tree on standard error before anything runs.
+    /// Show the tree on standard error before anything runs, and after a fault.
     #[arg(long)]
     pub tree: bool,
+    /// Write what became of the run to a file, as JSON: exit code, faults with backtraces, the tree as it was left.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub boundaries: Boundaries,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub limits: Limits,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub workers: Workers,
     /// The file, and the guest's arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_names = ["FILE", "ARGS"])]
     pub program: Vec<OsString>,
@@ -104,6 +124,9 @@ pub struct Run {
 /// `atoll tree`
 #[derive(Debug, clap::Args)]
 pub struct Tree {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub boundaries: Boundaries,
     /// A component, or an image of one.
     pub file: PathBuf,
     /// Print JSON instead of text.

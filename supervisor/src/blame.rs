@@ -5,11 +5,12 @@ use std::fmt::Write;
 use abi::fault::{Fault, Frame, Trap};
 use kernel::limits::FAULT_FRAMES;
 
+use crate::live::Aftermath;
 use crate::paint::{Paint, Role};
 
-/// The fault as it is printed to standard error. `ended` has the paths of the processes that it ended.
+/// The fault as it is printed to standard error.
 #[must_use]
-pub fn render(fault: &Fault, ended: &[String], paint: Paint) -> String {
+pub fn render(fault: &Fault, aftermath: &Aftermath, paint: Paint) -> String {
     let mut text = format!("{} {}\n", paint.text(Role::Bad, "fault:"), fault.trap);
     if let Some(place) = place(fault) {
         push(&mut text, format_args!("  in {place}\n"));
@@ -21,7 +22,7 @@ pub fn render(fault: &Fault, ended: &[String], paint: Paint) -> String {
             push(&mut text, format_args!("        … only the innermost {FAULT_FRAMES} frames are kept\n"));
         }
     }
-    for sentence in next(fault, ended) {
+    for sentence in next(fault, aftermath) {
         push(&mut text, format_args!("  {} {sentence}\n", paint.text(Role::Note, "next:")));
     }
     text
@@ -102,7 +103,7 @@ pub fn function(frame: &Frame) -> String {
 }
 
 /// What to do about it, one sentence each.
-fn next(fault: &Fault, ended: &[String]) -> Vec<String> {
+fn next(fault: &Fault, aftermath: &Aftermath) -> Vec<String> {
     let mut sentences = Vec::new();
     let (known, unknown) = by_name(&fault.frames);
     if !known && unknown {
@@ -112,12 +113,27 @@ fn next(fault: &Fault, ended: &[String]) -> Vec<String> {
     if let Some(advice) = advice(&fault.trap) {
         sentences.push(advice.to_string());
     }
-    if !ended.is_empty() {
-        let verb = if ended.len() == 1 { "has" } else { "have" };
-        sentences
-            .push(format!("{} {verb} ended; the tree's other processes are as they were", ended.join(", ")));
-    }
+    sentences.extend(left(aftermath));
     sentences
+}
+
+/// How many processes a sentence names.
+const NAMED: usize = 8;
+
+/// What has become of the tree.
+fn left(Aftermath { ended, living }: &Aftermath) -> Option<String> {
+    let named = |paths: &[String]| {
+        let more = paths.len().saturating_sub(NAMED);
+        let shown = paths[..paths.len() - more].join(", ");
+        if more > 0 { format!("{shown} and {more} more") } else { shown }
+    };
+    let verb = |paths: &[String], one, several| if paths.len() == 1 { one } else { several };
+    let have_ended = format!("{} {} ended", named(ended), verb(ended, "has", "have"));
+    match (ended.as_slice(), living.as_slice()) {
+        ([], _) => None,
+        (_, []) => Some(have_ended),
+        _ => Some(format!("{have_ended}; {} {} on as before", named(living), verb(living, "lives", "live"))),
+    }
 }
 
 /// Whether there are frames of guest functions with names, and without.
@@ -189,7 +205,13 @@ mod tests {
     use kernel::limits::FAULT_FRAMES;
 
     use super::render;
+    use crate::live::Aftermath;
     use crate::paint::Paint;
+
+    fn aftermath(ended: &[&str], living: &[&str]) -> Aftermath {
+        let paths = |paths: &[&str]| paths.iter().map(ToString::to_string).collect();
+        Aftermath { ended: paths(ended), living: paths(living) }
+    }
 
     fn frame(process: u32, name: &str, func: Option<(u32, Option<&str>)>) -> Frame {
         Frame {
@@ -223,8 +245,8 @@ mod tests {
             adapter,
             frame(0, "/app", Some((3, Some("main")))),
         ];
-        let ended = ["/app/kv".to_string(), "/app".to_string()];
-        insta::assert_snapshot!(render(&fault(Trap::MemoryOutOfBounds, frames), &ended, Paint::PLAIN), @"
+        let aftermath = aftermath(&["/app/kv", "/app"], &["/app/log"]);
+        insta::assert_snapshot!(render(&fault(Trap::MemoryOutOfBounds, frames), &aftermath, Paint::PLAIN), @"
         fault: out of bounds memory access
           in process /app/kv (pid 1/gen0) of domain 0/gen0
           call chain, innermost first:
@@ -233,7 +255,7 @@ mod tests {
              2  /app/kv  ── call of a:b/kv#store
              3  /app     store!main at 0x30
           next: the guest used an address outside its memory: a null or stale pointer, or an index that nothing checked
-          next: /app/kv, /app have ended; the tree's other processes are as they were
+          next: /app/kv, /app have ended; /app/log lives on as before
         ");
     }
 
@@ -241,7 +263,9 @@ mod tests {
     fn folds_recursion() {
         let mut frames = vec![frame(1, "/app/kv", Some((7, None))); FAULT_FRAMES - 1];
         frames.push(frame(1, "/app/kv", Some((1, None))));
-        insta::assert_snapshot!(render(&fault(Trap::StackOverflow, frames), &["/app/kv".to_string()], Paint::PLAIN), @"
+        let living = (0..10).map(|index| format!("/{index}"));
+        let aftermath = Aftermath { living: living.collect(), ..aftermath(&["/app/kv"], &[]) };
+        insta::assert_snapshot!(render(&fault(Trap::StackOverflow, frames), &aftermath, Paint::PLAIN), @"
         fault: call stack exhausted
           in process /app/kv (pid 1/gen0) of domain 0/gen0
           call chain, innermost first:
@@ -250,12 +274,12 @@ mod tests {
                 … only the innermost 64 frames are kept
           next: the functions have no names; build without stripping the name section to see them
           next: a recursion without end, or a stack too small for it: look for the function that repeats
-          next: /app/kv has ended; the tree's other processes are as they were
+          next: /app/kv has ended; /0, /1, /2, /3, /4, /5, /6, /7 and 2 more live on as before
         ");
     }
 
     #[test]
     fn says_what_little_is_known() {
-        insta::assert_snapshot!(render(&Fault::new(Trap::Host("disk on fire".into())), &[], Paint::PLAIN), @"fault: disk on fire");
+        insta::assert_snapshot!(render(&Fault::new(Trap::Host("disk on fire".into())), &Aftermath::default(), Paint::PLAIN), @"fault: disk on fire");
     }
 }

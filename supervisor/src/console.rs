@@ -10,6 +10,7 @@ use clap::{CommandFactory, Parser};
 use crate::args::{Args, Command};
 use crate::complaint::Complaint;
 use crate::exit_code::Exit;
+use crate::live::Aftermath;
 use crate::paint::Paint;
 use crate::program::Program;
 use crate::{blame, check, fuzz, image_file, launch, survey, wast, world};
@@ -23,14 +24,34 @@ pub enum Trouble {
     Fault {
         /// What happened.
         fault: Box<Fault>,
-        /// Paths of the processes that it ended.
-        ended: Vec<String>,
+        /// What is left of the tree.
+        aftermath: Aftermath,
     },
 }
 
 impl From<Complaint> for Trouble {
     fn from(complaint: Complaint) -> Trouble {
         Trouble::Complaint(complaint)
+    }
+}
+
+impl Trouble {
+    /// How this ends the command.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Trouble::Complaint(complaint) => complaint.exit,
+            Trouble::Fault { fault, .. } => Trouble::exit_of(fault),
+        }
+    }
+
+    /// How a fault ends a command: a guest that asks for the end gives the code.
+    #[must_use]
+    pub fn exit_of(fault: &Fault) -> Exit {
+        match fault.trap {
+            Trap::Exit(code) => Exit::Guest(code),
+            _ => Exit::Fault,
+        }
     }
 }
 
@@ -54,16 +75,15 @@ pub fn main() -> ExitCode {
         Paints { out: args.color.paint(&std::io::stdout()), err: args.color.paint(&std::io::stderr()) };
     let exit = match perform(&args.command, paints) {
         Ok(exit) => exit,
-        Err(Trouble::Complaint(complaint)) => {
-            say(&complaint.render(paints.err));
-            complaint.exit
-        }
-        Err(Trouble::Fault { fault, ended }) => {
-            if let Trap::Exit(code) = fault.trap {
-                return Exit::Guest(code).into();
+        Err(trouble) => {
+            match &trouble {
+                Trouble::Complaint(complaint) => say(&complaint.render(paints.err)),
+                Trouble::Fault { fault, aftermath } if trouble.exit() == Exit::Fault => {
+                    say(&blame::render(fault, aftermath, paints.err));
+                }
+                Trouble::Fault { .. } => {}
             }
-            say(&blame::render(&fault, &ended, paints.err));
-            Exit::Fault
+            trouble.exit()
         }
     };
     exit.into()

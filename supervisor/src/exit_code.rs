@@ -18,12 +18,16 @@ pub enum Exit {
     Refused,
     /// The file cannot be read.
     NotFound,
+    /// Ctrl-C.
+    Interrupted,
     /// A guest trapped.
     Fault,
+    /// SIGTERM.
+    Terminated,
 }
 
 /// Every code with its meaning; a shell, `env` and container engines use 125 to 127 and 128 + signal alike.
-pub const TABLE: [(&str, &str); 7] = [
+pub const TABLE: [(&str, &str); 9] = [
     ("0", "success"),
     (
         "1",
@@ -33,7 +37,9 @@ pub const TABLE: [(&str, &str); 7] = [
     ("125", "atoll itself failed, as when memory or disk is full"),
     ("126", "the file cannot be run: no component, invalid, missing import, stale image"),
     ("127", "the file cannot be read"),
+    ("130", "interrupted: Ctrl-C ended the tree"),
     ("134", "a guest trapped"),
+    ("143", "terminated: SIGTERM ended the tree"),
 ];
 
 impl Exit {
@@ -47,7 +53,9 @@ impl Exit {
             Exit::Failed => 125,
             Exit::Refused => 126,
             Exit::NotFound => 127,
+            Exit::Interrupted => 130,
             Exit::Fault => 134,
+            Exit::Terminated => 143,
         }
     }
 }
@@ -83,7 +91,9 @@ mod tests {
             Exit::Failed,
             Exit::Refused,
             Exit::NotFound,
+            Exit::Interrupted,
             Exit::Fault,
+            Exit::Terminated,
         ];
         let codes: Vec<String> = all.iter().map(|exit| exit.code().to_string()).collect();
         assert_eq!(codes, TABLE.map(|(code, _)| code.to_string()));

@@ -3,14 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use abi::state::ProcessState;
+use abi::fault::Trap;
 use abi::value::Value;
 use abi::wave;
-use kernel::component::error::{LaunchError, LinkError};
+use kernel::component::error::LinkError;
 use kernel::component::executable::Executable;
 use kernel::component::link::LinkOptions;
 use kernel::component::linked::{Export, ExportedFunc, Linked, Provider};
-use kernel::component::tree::Tree;
 use kernel::host::Imports;
 use kernel::jit::engine::Engine;
 use servers::{Preopen, Wasi};
@@ -18,14 +17,18 @@ use servers::{Preopen, Wasi};
 use crate::args::Run;
 use crate::callable::{self, Callable};
 use crate::complaint::Complaint;
+use crate::confine::Boundaries;
 use crate::console::{Paints, Trouble, print, tree_name};
 use crate::exit_code::Exit;
 use crate::fuzz::held::{Did, Held};
 use crate::fuzz::steps::Step;
 use crate::fuzz::surface::Surface;
+use crate::live::Live;
+use crate::paint::Paint;
 use crate::program::{Content, Program};
 use crate::progress::Progress;
-use crate::{image_file, survey, treetext};
+use crate::treeview::TreeView;
+use crate::{blame, ending, image_file, survey, treetext};
 
 /// Runs a command, or calls one function.
 ///
@@ -46,7 +49,8 @@ pub fn run(args: &Run, paints: Paints) -> Result<Exit, Trouble> {
     }
     let source = Program::read(Path::new(file))?;
     let engine = engine()?;
-    let linked = Arc::new(link(&source.path, &executable(&engine, &source)?)?);
+    let linked = Arc::new(link(&source.path, &executable(&engine, &source)?, &args.boundaries)?);
+    args.limits.check(&linked)?;
     // What is asked for is looked up before anything runs.
     let entry = match args.invokes.as_slice() {
         [] => Entry::command(&source.path, &linked)?,
@@ -54,11 +58,41 @@ pub fn run(args: &Run, paints: Paints) -> Result<Exit, Trouble> {
         calls => Entry::several(&source.path, &linked, calls)?,
     };
     let wasi = wasi(&source.name, args, guest_args)?;
-    let mut tree = launch(&engine, &source.path, Arc::clone(&linked), wasi)?;
-    if args.tree {
-        eprint!("{}", treetext::render(&survey::view(&source.path, &tree), paints.err));
+    let mut left = None;
+    let live = Live::start(&engine, &source.path, linked, wasi, &args.limits, &args.workers);
+    let outcome = live.and_then(|live| {
+        let outcome = attend(args, &source.path, entry, &live, paints);
+        left = args.report.is_some().then(|| view(args, &source.path, &live));
+        live.leave();
+        outcome
+    });
+    if let Some(file) = &args.report {
+        ending::write(file, &outcome, left.as_ref())?;
     }
-    entry.call(&mut tree)
+    outcome
+}
+
+fn view(args: &Run, path: &str, live: &Live) -> TreeView {
+    survey::view(path, live.tree(), &args.boundaries.link_options(""))
+}
+
+/// Makes the calls, and shows the tree before and after a fault.
+fn attend(args: &Run, path: &str, entry: Entry, live: &Live, paints: Paints) -> Result<Exit, Trouble> {
+    let show = || {
+        if args.tree {
+            eprint!("{}", treetext::render(&view(args, path, live), paints.err));
+        }
+    };
+    show();
+    let outcome = entry.call(live, paints.err);
+    let exit = match &outcome {
+        Ok(exit) => *exit,
+        Err(trouble) => trouble.exit(),
+    };
+    if exit == Exit::Fault {
+        show();
+    }
+    outcome
 }
 
 /// The compiler.
@@ -97,12 +131,16 @@ pub fn parse(engine: &Engine, path: &str, bytes: &[u8]) -> Result<Executable, Co
 }
 
 /// Links an executable to the system servers.
-fn link(path: &str, executable: &Executable) -> Result<Linked, Complaint> {
-    let linked = executable.link(&offers(), &LinkOptions::new(tree_name(path)));
-    linked.map_err(|error| match error {
-        LinkError::Missing { kind, name } => missing(path, executable, kind, &name),
-        error => Complaint::refused(format!("{path}: cannot be linked")).because(error),
-    })
+fn link(path: &str, executable: &Executable, boundaries: &Boundaries) -> Result<Linked, Complaint> {
+    let linked =
+        executable.link(&offers(), &boundaries.link_options(tree_name(path))).map_err(
+            |error| match error {
+                LinkError::Missing { kind, name } => missing(path, executable, kind, &name),
+                error => Complaint::refused(format!("{path}: cannot be linked")).because(error),
+            },
+        )?;
+    boundaries.check(&linked)?;
+    Ok(linked)
 }
 
 /// What the host offers: WASI.
@@ -157,20 +195,6 @@ fn wasi(name: &str, args: &Run, guest_args: &[std::ffi::OsString]) -> Result<Was
     })
 }
 
-/// Brings a tree up.
-///
-/// # Errors
-/// It does not fit, or a start function trapped.
-pub fn launch(engine: &Engine, path: &str, linked: Arc<Linked>, wasi: Wasi) -> Result<Tree, Trouble> {
-    Tree::launch(engine, linked, Box::new(wasi)).map_err(|error| match error {
-        // A tree that does not come up has no processes left.
-        LaunchError::Fault(fault) => Trouble::Fault { fault, ended: Vec::new() },
-        LaunchError::Resource(reason) => {
-            Complaint::refused(format!("{path}: cannot be launched")).reason(reason).into()
-        }
-    })
-}
-
 /// Every function that a linked component exports.
 #[must_use]
 pub fn callables(linked: &Linked) -> Vec<Callable> {
@@ -193,8 +217,8 @@ pub fn callables(linked: &Linked) -> Vec<Callable> {
 
 /// What is called, and with what.
 enum Entry {
-    Command(ExportedFunc),
-    Invoked(ExportedFunc, Vec<Value>),
+    Command(Arc<ExportedFunc>),
+    Invoked(Arc<ExportedFunc>, Vec<Value>),
     Several(Surface, Vec<Step>),
 }
 
@@ -206,7 +230,7 @@ impl Entry {
             _ => None,
         });
         match run {
-            Some(Export::Func(func)) => Ok(Entry::Command(func.clone())),
+            Some(Export::Func(func)) => Ok(Entry::Command(Arc::new(func.clone()))),
             _ => Err(Complaint::refused(format!(
                 "{path}: no command: it does not export `wasi:cli/run@0.2.x`"
             ))
@@ -235,7 +259,7 @@ impl Entry {
             _ => linked.exports().get(&*callable.name),
         };
         let Some(Export::Func(func)) = export else { unreachable!("callables come from the same exports") };
-        Ok(Entry::Invoked(func.clone(), args))
+        Ok(Entry::Invoked(Arc::new(func.clone()), args))
     }
 
     /// Calls in order; a later one can take resources that an earlier one brought.
@@ -252,19 +276,25 @@ impl Entry {
         Ok(Entry::Several(surface, steps))
     }
 
-    fn call(self, tree: &mut Tree) -> Result<Exit, Trouble> {
-        let (func, args) = match &self {
-            Entry::Command(func) => (func, &[][..]),
-            Entry::Invoked(func, args) => (func, args.as_slice()),
-            Entry::Several(surface, steps) => return perform(tree, surface, steps),
+    fn call(self, live: &Live, paint: Paint) -> Result<Exit, Trouble> {
+        let (func, args, is_command) = match self {
+            Entry::Command(func) => (func, Vec::new(), true),
+            Entry::Invoked(func, args) => (func, args, false),
+            Entry::Several(surface, steps) => return perform(live, &surface, &steps, paint),
         };
-        let result = match tree.call(func, args) {
+        let result = match live.call(&func, args) {
             Ok(result) => result,
-            Err(fault) => return Err(Trouble::Fault { fault: Box::new(fault), ended: ended(tree) }),
+            Err(fault) => match live.interrupted() {
+                Some(exit) => return Ok(exit),
+                None => {
+                    let aftermath = live.aftermath();
+                    return Err(Trouble::Fault { fault: Box::new(fault), aftermath });
+                }
+            },
         };
-        match (&self, result) {
-            (Entry::Command(_), Some(Value::Result(Err(_)))) => Ok(Exit::Guest(1)),
-            (Entry::Invoked(func, _), Some(value)) => {
+        match result {
+            Some(Value::Result(Err(_))) if is_command => Ok(Exit::Guest(1)),
+            Some(value) if !is_command => {
                 let ty = func.ty.result.as_ref().expect("a function with a result has its type");
                 print(&(wave::print(ty, &value) + "\n"))
             }
@@ -273,13 +303,24 @@ impl Entry {
     }
 }
 
-/// Makes calls in order and prints what each returned.
-fn perform(tree: &mut Tree, surface: &Surface, steps: &[Step]) -> Result<Exit, Trouble> {
-    let mut held = Held::default();
+/// Makes calls in order and prints what each returned. A fault ends some processes; the others are called still.
+fn perform(live: &Live, surface: &Surface, steps: &[Step], paint: Paint) -> Result<Exit, Trouble> {
+    let (mut held, mut exit) = (Held::default(), Exit::Success);
     for step in steps {
-        let did = match held.perform(tree, surface, step) {
+        let did = match held.perform(&mut &*live, surface, step) {
             Ok(did) => did,
-            Err(fault) => return Err(Trouble::Fault { fault: Box::new(fault), ended: ended(tree) }),
+            Err(fault) => match live.interrupted() {
+                Some(exit) => return Ok(exit),
+                None => {
+                    let aftermath = live.aftermath();
+                    if let Trap::Exit(_) = fault.trap {
+                        return Err(Trouble::Fault { fault: Box::new(fault), aftermath });
+                    }
+                    eprint!("{}", blame::render(&fault, &aftermath, paint));
+                    exit = Exit::Fault;
+                    continue;
+                }
+            },
         };
         match (did, step) {
             (Did::Returned(Some(value)), Step::Call { entry, .. }) => {
@@ -294,11 +335,5 @@ fn perform(tree: &mut Tree, surface: &Surface, steps: &[Step]) -> Result<Exit, T
             }
         }
     }
-    Ok(Exit::Success)
-}
-
-/// The paths of the processes that have faulted.
-fn ended(tree: &Tree) -> Vec<String> {
-    let processes = tree.processes().into_iter().filter(|process| process.state == ProcessState::Faulted);
-    processes.map(|process| process.info.path.clone()).collect()
+    Ok(exit)
 }

@@ -3,11 +3,14 @@
 //! It asks the kernel and never reaches into it: no memory, no machine code, no table is touched from here.
 //!
 //! - [`console`]: the command line, from arguments to exit code; [`args`], [`grant`]: what can be asked for
+//! - [`live`]: a tree that runs; [`confine`]: its domains and limits; [`interrupt`]: what ends it; [`measure`]: numbers
+//!   with units
 //! - [`launch`], [`survey`], [`check`], [`world`]: what `run`, `tree`, `validate` and `wit` do
 //! - [`program`]: from a path to a component; [`preview1`]: a component around a core module;
 //!   [`image_file`]: what `compile` writes
 //! - [`callable`]: exported functions by name; [`nearest`]: the name somebody meant
-//! - [`treeview`], [`treetext`]: the tree of processes as data and as text
+//! - [`treeview`], [`treetext`]: the tree of processes as data and as text; [`faultview`]: a fault as data; [`ending`]: both
+//!   after a run
 //! - [`complaint`], [`blame`]: what a person reads when something cannot be done, and when a guest faults
 //! - [`fuzz`]: looks for calls that make a component fail
 //! - [`wast`]: runs the scripts of WebAssembly's official suites
@@ -18,17 +21,24 @@ pub mod blame;
 pub mod callable;
 pub mod check;
 pub mod complaint;
+pub mod confine;
 pub mod console;
+mod ending;
 pub mod exit_code;
+pub mod faultview;
 pub mod fuzz;
 pub mod grant;
 pub mod image_file;
+mod interrupt;
 pub mod launch;
+pub mod live;
+pub mod measure;
 pub mod nearest;
 pub mod paint;
 pub mod preview1;
 pub mod program;
 pub mod progress;
+
 pub mod survey;
 pub mod treetext;
 pub mod treeview;

@@ -5,20 +5,23 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use kernel::component::link::LinkOptions;
-use kernel::component::linked::{ProcessInfo, Provider};
+use kernel::component::linked::{Linked, ProcessInfo, Provider};
 use kernel::component::tree::{self, Tree};
 use kernel::jit::library::Library;
 use servers::Wasi;
 
 use crate::args;
 use crate::complaint::Complaint;
+use crate::confine::{Reaction, begins_domain};
 use crate::console::{Trouble, print, tree_name};
 use crate::exit_code::Exit;
+use crate::faultview::FaultView;
 use crate::launch;
+use crate::live;
 use crate::paint::Paint;
 use crate::program::Program;
 use crate::treetext;
-use crate::treeview::{ImportView, LibView, ProcessView, ProviderView, TreeView};
+use crate::treeview::{BoundaryView, ImportView, LibView, ProcessView, ProviderView, TreeView};
 
 /// Prints the tree of a file.
 ///
@@ -29,25 +32,28 @@ pub fn tree(args: &args::Tree, paint: Paint) -> Result<Exit, Trouble> {
     let engine = launch::engine()?;
     let executable = launch::executable(&engine, &source)?;
     // What nobody provides is shown, not refused.
-    let options = LinkOptions { missing_is_fault: true, ..LinkOptions::new(tree_name(&source.path)) };
+    let boundaries = args.boundaries.link_options(tree_name(&source.path));
+    let options = LinkOptions { missing_is_fault: true, ..boundaries };
     let linked = executable.link(&launch::offers(), &options);
     let linked = linked
         .map_err(|error| Complaint::refused(format!("{}: cannot be linked", source.path)).because(error))?;
     let wasi = Wasi::builder().build();
     let wasi = wasi.map_err(|error| Complaint::new(Exit::Failed, "no system servers").because(error))?;
-    let tree = launch::launch(&engine, &source.path, Arc::new(linked), wasi)?;
-    let view = view(&source.path, &tree);
+    args.boundaries.check(&linked)?;
+    let tree = Tree::launch(&engine, Arc::new(linked), Box::new(wasi));
+    let tree = tree.map_err(|error| live::unlaunched(&source.path, error))?;
+    let view = view(&source.path, &tree, &options);
     print(&if args.json { view.to_json() } else { treetext::render(&view, paint) })
 }
 
-/// The tree as data.
+/// The tree as data; it was linked with `options`.
 #[must_use]
-pub fn view(file: &str, tree: &Tree) -> TreeView {
+pub fn view(file: &str, tree: &Tree, options: &LinkOptions) -> TreeView {
     let processes = tree.processes();
     let shares = shares(&processes);
-    let paths: Vec<&str> = processes.iter().map(|process| process.info.path.as_str()).collect();
+    let linked = tree.linked();
     let mut views: Vec<Option<ProcessView>> =
-        processes.iter().map(|process| Some(process_view(process, &shares, &paths))).collect();
+        processes.iter().map(|process| Some(process_view(process, &shares, linked, options))).collect();
     // Parents come before their children: from the back, each is complete when it is handed to its parent.
     for index in (1..views.len()).rev() {
         let parent = processes[index].info.parent.expect("only the root has no parent") as usize;
@@ -57,7 +63,7 @@ pub fn view(file: &str, tree: &Tree) -> TreeView {
         }
     }
     let root = views.swap_remove(0).expect("a tree has a root");
-    TreeView { file: file.to_string(), root }
+    TreeView { file: file.to_string(), root, faults: tree.faults().iter().map(FaultView::from).collect() }
 }
 
 /// In how many processes each library is loaded.
@@ -75,7 +81,8 @@ fn shares(processes: &[tree::ProcessView<'_>]) -> HashMap<[u8; 32], usize> {
 fn process_view(
     process: &tree::ProcessView<'_>,
     shares: &HashMap<[u8; 32], usize>,
-    paths: &[&str],
+    linked: &Linked,
+    options: &LinkOptions,
 ) -> ProcessView {
     let mut libs: Vec<LibView> = Vec::new();
     for library in &process.libs {
@@ -92,10 +99,11 @@ fn process_view(
         component: process.info.component.clone(),
         state: process.state.to_string(),
         domain: process.info.place.domain,
+        begins_domain: begins_domain(linked, process.info),
         libs,
         memory_bytes: process.memory_bytes,
         handles: process.handles,
-        imports: imports(process.info, paths),
+        imports: imports(process.info, linked, options),
         children: Vec::new(),
     }
 }
@@ -111,15 +119,26 @@ fn lib_view(library: &Library, hash: String, shares: &HashMap<[u8; 32], usize>) 
 }
 
 /// Imports that run; mere types have nobody who provides them.
-fn imports(info: &ProcessInfo, paths: &[&str]) -> Vec<ImportView> {
+fn imports(info: &ProcessInfo, linked: &Linked, options: &LinkOptions) -> Vec<ImportView> {
     let provided = info.imports.iter().filter_map(|(name, provider, known_as)| {
+        let mut boundary = None;
         let provider = match provider {
             Provider::Static => return None,
             Provider::Missing => ProviderView::Missing,
             Provider::Host => ProviderView::Server { name: unversioned(known_as) },
-            Provider::Process(index) => ProviderView::Process { path: paths[*index as usize].to_string() },
+            Provider::Process(index) => {
+                let callee = &linked.processes()[*index as usize];
+                if callee.place.domain != info.place.domain {
+                    let policy = options.policy((&info.name, &info.path), (&callee.name, &callee.path));
+                    boundary = Some(BoundaryView {
+                        on_fault: Reaction(policy.on_fault).to_string(),
+                        deadline_ns: policy.deadline_ns,
+                    });
+                }
+                ProviderView::Process { path: callee.path.clone() }
+            }
         };
-        Some(ImportView { name: name.clone(), provider })
+        Some(ImportView { name: name.clone(), provider, boundary })
     });
     provided.collect()
 }

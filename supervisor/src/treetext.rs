@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::measure::Span;
 use crate::paint::{Paint, Role};
 use crate::treeview::{ImportView, LibView, ProcessView, ProviderView, TreeView};
 
@@ -49,7 +50,9 @@ fn headline(view: &ProcessView, paint: Paint) -> String {
         push(&mut text, format_args!("/gen{}", view.generation));
     }
     push(&mut text, format_args!("  {}", paint.text(role, &view.state)));
-    push(&mut text, format_args!("  domain {}", view.domain));
+    // That the root begins the first one goes without saying.
+    let begins = if view.begins_domain && view.path.rfind('/') != Some(0) { "begins " } else { "" };
+    push(&mut text, format_args!("  {begins}domain {}", view.domain));
     if let Some(component) = &view.component {
         push(&mut text, format_args!("  component {component}"));
     }
@@ -81,18 +84,18 @@ fn folded(view: &ProcessView) -> Vec<ImportView> {
     if !wiring || view.imports.len() <= 2 {
         return view.imports.clone();
     }
-    let mut counts: Vec<(&ProviderView, usize)> = Vec::new();
+    let mut counts: Vec<(&ImportView, usize)> = Vec::new();
     for import in &view.imports {
-        match counts.iter_mut().find(|(provider, _)| **provider == import.provider) {
+        match counts.iter_mut().find(|(first, _)| first.provider == import.provider) {
             Some((_, count)) => *count += 1,
-            None => counts.push((&import.provider, 1)),
+            None => counts.push((import, 1)),
         }
     }
-    let fold = |(provider, count): (&ProviderView, usize)| {
+    let fold = |(ImportView { provider, boundary, .. }, count): (&ImportView, usize)| {
         let name = view.imports.iter().find(|import| import.provider == *provider);
         let name =
             name.filter(|_| count == 1).map_or_else(|| self::count(count, "name"), |one| one.name.clone());
-        ImportView { name, provider: provider.clone() }
+        ImportView { name, provider: provider.clone(), boundary: boundary.clone() }
     };
     counts.into_iter().map(fold).collect()
 }
@@ -117,7 +120,13 @@ fn provided(import: &ImportView, width: usize, paint: Paint) -> String {
         ProviderView::Server { name } => format!("{} server {name}", paint.text(Role::Good, "✓")),
         ProviderView::Missing => paint.text(Role::Bad, "✗ missing").to_string(),
     };
-    format!("import  {:width$}  {provider}", import.name)
+    let mut text = format!("import  {:width$}  {provider}", import.name);
+    if let Some(boundary) = &import.boundary {
+        let within = boundary.deadline_ns.map(|ns| format!(" within {}", Span(ns))).unwrap_or_default();
+        let policy = format!("over a boundary{within}, on fault {}", boundary.on_fault);
+        push(&mut text, format_args!("  {}", paint.text(Role::Note, policy)));
+    }
+    text
 }
 
 fn lib_name(lib: &LibView) -> &str {
@@ -175,7 +184,7 @@ mod tests {
             instances,
             code_bytes: 12_595,
         };
-        let import = |name: &str, provider| ImportView { name: name.to_string(), provider };
+        let import = |name: &str, provider| ImportView { name: name.to_string(), provider, boundary: None };
         let store = ProcessView {
             pid: 1,
             path: "/app/kv".to_string(),
@@ -201,7 +210,7 @@ mod tests {
             children: vec![store.clone(), ProcessView { pid: 2, path: "/app/last".to_string(), ..store }],
             ..ProcessView::default()
         };
-        TreeView { file: "app.wasm".to_string(), root }
+        TreeView { file: "app.wasm".to_string(), root, faults: Vec::new() }
     }
 
     #[test]
@@ -240,6 +249,7 @@ mod tests {
             "component": null,
             "state": "ready",
             "domain": 1,
+            "begins_domain": false,
             "libs": [
               {
                 "name": "main",

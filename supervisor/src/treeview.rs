@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::faultview::FaultView;
+
 /// The instance tree of one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TreeView {
@@ -9,6 +11,9 @@ pub struct TreeView {
     pub file: String,
     /// The outermost component's instance.
     pub root: ProcessView,
+    /// The faults that are kept, domain by domain, oldest first; none before it runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultView>,
 }
 
 /// One process.
@@ -26,6 +31,8 @@ pub struct ProcessView {
     pub state: String,
     /// The domain it faults with.
     pub domain: u32,
+    /// Whether that begins with it.
+    pub begins_domain: bool,
     /// The libraries it has loaded, in order of first loading.
     pub libs: Vec<LibView>,
     /// Bytes of its linear memories now.
@@ -60,6 +67,18 @@ pub struct ImportView {
     pub name: String,
     /// Who provides it.
     pub provider: ProviderView,
+    /// What holds for calls of it, where they go over a boundary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boundary: Option<BoundaryView>,
+}
+
+/// A boundary between domains, as calls over it see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BoundaryView {
+    /// What a caller gets when the callee fails: `trap`, `error` or `retry:N`.
+    pub on_fault: String,
+    /// How long a caller waits, nanoseconds.
+    pub deadline_ns: Option<u64>,
 }
 
 /// Who provides an import.

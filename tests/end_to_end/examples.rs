@@ -49,6 +49,15 @@ fn bugs() {
     atoll(["run", "--invoke", "knock(\"hello\")", &file]).run().exits(0).prints("false\n");
 }
 
+#[test]
+fn shop() {
+    let file = example("shop.wat");
+    let order = |item: u32| format!("order({item})");
+    atoll(["run", "--invoke", &order(4), &file]).run().exits(0).prints("ok(40)\n");
+    let apart = ["tree", "--isolate", "store,bell", "--on-fault", "store=error", "--deadline", "1s", &file];
+    insta::assert_snapshot!("shop_tree", stable(&atoll(apart).run().exits(0).stdout, &file));
+}
+
 /// The text without what another compiler version would change: sizes of machine code, and where the file is.
 fn stable(text: &str, file: &str) -> String {
     let lines = text.replace(file, "FILE");

@@ -7,9 +7,11 @@
 //! - [`examples`]: every file of `examples/`
 //! - [`hunting`]: `atoll fuzz`
 //! - [`guests`]: components that real toolchains made, committed under `tests/guests`
+//! - [`apart`]: domains: what a fault takes with it, limits, signals
 //! - [`mischief`]: damaged files, and guests that do what they must not
 //! - [`foreign`]: more real components, from a folder that `SHARED` names; skipped where there is none
 
+mod apart;
 mod examples;
 mod foreign;
 mod guests;

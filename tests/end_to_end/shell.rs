@@ -3,8 +3,13 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// Long enough for a loaded machine, short enough to notice a hang.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -14,6 +19,7 @@ pub struct Atoll {
     command: Command,
     stdin: Vec<u8>,
     patience: Duration,
+    signals: Vec<Signal>,
 }
 
 /// What came of it.
@@ -28,7 +34,7 @@ pub struct Outcome {
 pub fn atoll<A: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = A>) -> Atoll {
     let mut command = Command::new(env!("CARGO_BIN_EXE_atoll"));
     command.args(args).env_clear();
-    Atoll { command, stdin: Vec::new(), patience: PATIENCE }
+    Atoll { command, stdin: Vec::new(), patience: PATIENCE, signals: Vec::new() }
 }
 
 impl Atoll {
@@ -47,16 +53,27 @@ impl Atoll {
         self
     }
 
+    /// Sends it a signal once it has written to standard error. Its input stays open till it has ended.
+    pub fn signal(mut self, signal: Signal) -> Atoll {
+        self.signals.push(signal);
+        self
+    }
+
     /// Runs it to its end.
     pub fn run(mut self) -> Outcome {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("the binary can be started");
         let mut stdin = child.stdin.take().expect("it is piped");
         let input = std::mem::take(&mut self.stdin);
-        // A guest that does not read its input closes the pipe early.
-        let feed = thread::spawn(move || stdin.write_all(&input).ok());
-        let stdout = drain(child.stdout.take().expect("it is piped"));
-        let stderr = drain(child.stderr.take().expect("it is piped"));
+        let keep_open = !self.signals.is_empty();
+        let feed = thread::spawn(move || {
+            // A guest that does not read its input closes the pipe early.
+            let _ = stdin.write_all(&input);
+            keep_open.then_some(stdin)
+        });
+        let spoken = Arc::<AtomicBool>::default();
+        let stdout = drain(child.stdout.take().expect("it is piped"), Arc::default());
+        let stderr = drain(child.stderr.take().expect("it is piped"), Arc::clone(&spoken));
         let start = Instant::now();
         let status = loop {
             match child.try_wait().expect("a child can be waited for") {
@@ -66,6 +83,12 @@ impl Atoll {
                     panic!("{:?} hangs: no end after {:?}", self.command, self.patience);
                 }
                 None => thread::sleep(Duration::from_millis(2)),
+            }
+            if spoken.load(Ordering::Relaxed) {
+                let pid = Pid::from_raw(i32::try_from(child.id()).expect("pids are small"));
+                self.signals
+                    .drain(..)
+                    .for_each(|signal| kill(pid, signal).expect("it has not been waited for"));
             }
         };
         feed.join().expect("feeding does not panic");
@@ -80,9 +103,13 @@ impl Atoll {
     }
 }
 
-fn drain(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+/// Reads to the end; `spoken` is set when there is something.
+fn drain(mut pipe: impl Read + Send + 'static, spoken: Arc<AtomicBool>) -> thread::JoinHandle<Vec<u8>> {
     thread::spawn(move || {
-        let mut bytes = Vec::new();
+        let mut bytes = vec![0];
+        let read = pipe.read(&mut bytes).expect("a pipe can be read");
+        bytes.truncate(read);
+        spoken.store(read > 0, Ordering::Relaxed);
         pipe.read_to_end(&mut bytes).expect("a pipe can be read");
         bytes
     })

@@ -44,7 +44,8 @@ impl LinkOptions {
 
 impl LinkOptions {
     /// What holds for an edge over a boundary, between processes given as name and path.
-    pub(super) fn policy(&self, caller: (&str, &str), callee: (&str, &str)) -> EdgePolicy {
+    #[must_use]
+    pub fn policy(&self, caller: (&str, &str), callee: (&str, &str)) -> EdgePolicy {
         let names = |wanted: &str, (name, path): (&str, &str)| wanted == name || wanted == path;
         let rule = self.edges.iter().find(|rule| {
             let below = callee.1.strip_prefix(rule.callee.as_str()).is_some_and(|rest| rest.starts_with('/'));

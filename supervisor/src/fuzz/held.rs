@@ -3,6 +3,7 @@
 use abi::fault::Fault;
 use abi::types::{ResourceType, ValType};
 use abi::value::{Resource, Value};
+use kernel::component::linked::ExportedFunc;
 use kernel::component::tree::Tree;
 
 use super::steps::Step;
@@ -25,17 +26,47 @@ pub enum Did {
     Returned(Option<Value>),
 }
 
+/// A tree as sequences of calls see it.
+pub trait Callee {
+    /// Calls an exported function.
+    ///
+    /// # Errors
+    /// The guest's fault.
+    fn call(&mut self, func: &ExportedFunc, args: &[Value]) -> Result<Option<Value>, Fault>;
+
+    /// Drops a resource that was a result.
+    ///
+    /// # Errors
+    /// The guest's fault.
+    fn drop_resource(&mut self, resource: Resource) -> Result<(), Fault>;
+}
+
+impl Callee for Tree {
+    fn call(&mut self, func: &ExportedFunc, args: &[Value]) -> Result<Option<Value>, Fault> {
+        Tree::call(self, func, args)
+    }
+
+    fn drop_resource(&mut self, resource: Resource) -> Result<(), Fault> {
+        Tree::drop_resource(self, resource)
+    }
+}
+
 impl Held {
     /// Makes one call; what its result brings is held from then on.
     ///
     /// # Errors
     /// The guest's fault.
-    pub fn perform(&mut self, tree: &mut Tree, surface: &Surface, step: &Step) -> Result<Did, Fault> {
+    pub fn perform(
+        &mut self,
+        callee: &mut impl Callee,
+        surface: &Surface,
+        step: &Step,
+    ) -> Result<Did, Fault> {
         match step {
             Step::Drop { ty, pick } => match self.find(*ty, *pick, &[]) {
                 Some(at) => {
                     let resource = self.resources[at].take().expect("one that is there was found");
-                    tree.drop_resource(resource).map(|()| Did::Returned(None))
+                    callee.drop_resource(resource).map(|()| Did::Returned(None))
                 }
                 None => Ok(Did::Nothing),
             },
@@ -47,7 +78,7 @@ impl Held {
                 let Some(args) = self.hand_over(func.ty.params.iter().map(|(_, ty)| ty), args) else {
                     return Ok(Did::Nothing);
                 };
-                let mut result = tree.call(func, &args)?;
+                let mut result = callee.call(func, &args)?;
                 if let Some(value) = &mut result {
                     self.take_in(value);
                 }
@@ -60,10 +91,10 @@ impl Held {
     ///
     /// # Errors
     /// The guest's fault.
-    pub fn drop_all(&mut self, tree: &mut Tree) -> Result<(), Fault> {
+    pub fn drop_all(&mut self, callee: &mut impl Callee) -> Result<(), Fault> {
         while let Some(last) = self.resources.pop() {
             if let Some(resource) = last {
-                tree.drop_resource(resource)?;
+                callee.drop_resource(resource)?;
             }
         }
         Ok(())
