@@ -1,7 +1,6 @@
 //! Calls from the host into guests.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use abi::fault::{Fault, Trap};
 
@@ -97,13 +96,11 @@ impl Domain {
                 && signature.exceptions.is_empty()
         });
         let Some(signature) = known else { return self.call_copied(process, func, params, values) };
-        let (target, ty) = (
-            Target { entry: signature.entry, ctx: func.import.ctx, code: func.import.code },
-            Arc::clone(&signature.ty),
-        );
+        let target = Target { entry: signature.entry, ctx: func.import.ctx, code: func.import.code };
         // SAFETY: the function belongs to this domain, the entry is its signature's, and there are slots enough.
         unsafe { self.enter(process, target, values.as_mut_ptr())? };
-        for (value, ty) in values.iter_mut().zip(&ty.results) {
+        let signature = self.signatures.known(func.sig).expect("it was just called");
+        for (value, ty) in values.iter_mut().zip(&signature.ty.results) {
             *value = low(value, *ty);
         }
         Ok(())
