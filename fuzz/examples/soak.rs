@@ -32,7 +32,8 @@ fn check(target: &str) -> fn(&[u8]) {
     match target {
         "module_diff" => atoll_fuzz::differ::check,
         "component_bytes" => atoll_fuzz::raw::check,
-        "plan_movers" => atoll_fuzz::chain::check,
+        "plan_movers" => atoll_fuzz::pair::movers,
+        "hostile_guest" => atoll_fuzz::pair::hostile,
         other => panic!("no target {other}"),
     }
 }

@@ -7,6 +7,7 @@
 //! - [`seen`]: what a run shows, in words of neither engine
 //! - [`by_atoll`], [`by_wasmtime`]: a case run by one of them
 //! - [`raw`]: bytes that say they are a component
+//! - [`pair`]: two hand-made processes and one adapter
 //! - [`chain`]: values through two components and back
 //! - [`stretch`]: random bytes behind an input
 
@@ -14,6 +15,7 @@ pub mod by_atoll;
 pub mod by_wasmtime;
 pub mod chain;
 pub mod differ;
+pub mod pair;
 pub mod raw;
 pub mod seen;
 pub mod smith;

@@ -12,6 +12,7 @@
 //! - `part`: functions that adapters share; `inline`: functions of libraries
 //! - [`reason`]: why an adapter ends a call
 //! - `emit`: a function while it is written
+//! - `trial`: for tests and fuzzers: adapters beside the interpreter
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -48,8 +49,8 @@ mod region;
 pub mod spec;
 mod stub;
 mod texts;
-#[cfg(test)]
-mod trial;
+#[cfg(any(test, feature = "trial"))]
+pub mod trial;
 mod utf8;
 
 /// The compiled adapters and stubs of one linked tree; clones share them.

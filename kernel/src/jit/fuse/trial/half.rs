@@ -50,7 +50,7 @@ impl Side for Half<'_> {
 
     fn realloc(&mut self, old: u32, old_bytes: u32, align: u32, new_bytes: u32) -> Result<u32, Trap> {
         self.flush();
-        let pointer = allocate(self.domain, self.process as usize, [old, old_bytes], align, new_bytes);
+        let pointer = allocate(self.domain, self.process as usize, [old, old_bytes], align, new_bytes)?;
         self.memory = memory_of(self.domain, self.process as usize).to_vec();
         Ok(pointer)
     }

@@ -1,7 +1,7 @@
 //! For random types and values, and for random damage to them, an adapter does what lifting and lowering one after the
 //! other does.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use abi::fault::Trap;
 use abi::flat::CoreType;
@@ -11,10 +11,10 @@ use abi::sample::Sampler;
 use abi::side::{Encoding, Side};
 use abi::types::{FuncType, ResourceType};
 use abi::value::Value;
-use proptest::prelude::{ProptestConfig, any, prop, proptest};
 
 use super::half::Half;
-use super::rig::{CORE, DEFINED, POST_RETURN, World, allocate, guests_of, memory_of};
+use super::ploy::Ploy;
+use super::rig::{CORE, DEFINED, POST_RETURN, Rig, World, allocate, guests_of, memory_of};
 use crate::domain::Domain;
 
 pub const ENCODINGS: [Encoding; 3] = [Encoding::Utf8, Encoding::Utf16, Encoding::CompactUtf16];
@@ -26,6 +26,8 @@ pub struct Seen {
     pub args: Option<Vec<Value>>,
     /// What its result is to be lifted as, where it was damaged.
     result: Option<Result<Option<Value>, Trap>>,
+    /// Why it could not read its arguments or return its result.
+    failed: Option<Trap>,
 }
 
 /// A callee that keeps its arguments and returns `result`, with this damage done to it.
@@ -34,21 +36,13 @@ pub fn callee(world: &mut World, ty: &FuncType, result: Option<Value>, damage: V
     let (keep, ty) = (Arc::clone(&seen), ty.clone());
     let (params, results) = (Passing::params(&ty), Passing::results(&ty));
     world.guests().core = Some(Box::new(move |domain, slots| {
-        let mut half = Half::new(domain, 1);
-        let args = run::lift_params(&mut half, &ty, &params, slots)?;
-        let mut core = match (&results, &ty.result, &result) {
-            (Passing::Flat(_), Some(ty), Some(value)) => run::lower_flat(&mut half, ty, value)?,
-            (Passing::Memory(layout), Some(ty), Some(value)) => {
-                let side: &mut dyn Side = &mut half;
-                let pointer = side.allocate(0, 0, layout.align, layout.size)?;
-                run::store(&mut half, ty, value, pointer)?;
-                vec![u64::from(pointer)]
-            }
-            _ => Vec::new(),
-        };
-        drop(half);
-        let mut seen = keep.lock().unwrap();
-        seen.args = Some(args);
+        let mut seen = keep.lock().unwrap_or_else(PoisonError::into_inner);
+        let args = run::lift_params(&mut Half::new(domain, 1), &ty, &params, slots);
+        let core = args.and_then(|args| {
+            seen.args = Some(args);
+            returned(&mut Half::new(domain, 1), &ty, &results, result.as_ref())
+        });
+        let mut core = core.inspect_err(|trap| seen.failed = Some(trap.clone()))?;
         if !damage.is_empty() {
             damaged(domain, 1, &damage, &mut core, &Passing::lifted(&params, &results).1);
             seen.result = Some(forgotten(domain, 1, |half| run::lift_results(half, &ty, &results, &core)));
@@ -59,6 +53,24 @@ pub fn callee(world: &mut World, ty: &FuncType, result: Option<Value>, damage: V
     seen
 }
 
+/// The core values of a result, as a lifted function returns them.
+fn returned(
+    side: &mut dyn Side,
+    ty: &FuncType,
+    results: &Passing,
+    value: Option<&Value>,
+) -> Result<Vec<u64>, Trap> {
+    match (results, &ty.result, value) {
+        (Passing::Flat(_), Some(ty), Some(value)) => run::lower_flat(side, ty, value),
+        (Passing::Memory(layout), Some(ty), Some(value)) => {
+            let pointer = side.allocate(0, 0, layout.align, layout.size)?;
+            run::store(side, ty, value, pointer)?;
+            Ok(vec![u64::from(pointer)])
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
 /// Runs the interpreter and undoes what it did to the handles.
 fn forgotten<T>(domain: &mut Domain, process: u32, lift: impl FnOnce(&mut dyn Side) -> T) -> T {
     let before = guests_of(domain).handles.clone();
@@ -67,29 +79,38 @@ fn forgotten<T>(domain: &mut Domain, process: u32, lift: impl FnOnce(&mut dyn Si
     result
 }
 
-/// Flips bits of core values and of memory.
+/// Flips bits of core values and of memory, copies core values over others, and puts small numbers into memory.
 fn damaged(domain: &mut Domain, process: usize, damage: &[u8], core: &mut [u64], types: &[CoreType]) {
-    let memory = memory_of(domain, process);
     for flip in damage.chunks_exact(3) {
         let (at, bit) = (usize::from(flip[1]) << 8 | usize::from(flip[2]), flip[0] & 63);
+        let copies = flip[0] & 128 != 0;
         if flip[0] & 64 == 0 && !core.is_empty() {
             let at = at % core.len();
             let wide = matches!(types[at], CoreType::I64 | CoreType::F64);
-            core[at] ^= 1 << if wide { bit } else { bit & 31 };
+            let value = if copies { core[usize::from(bit) % core.len()] } else { core[at] ^ 1 << (bit & 31) };
+            core[at] = match (wide, copies) {
+                (true, false) => core[at] ^ 1 << bit,
+                (true, true) => value,
+                (false, _) => value & 0xFFFF_FFFF,
+            };
         } else {
-            memory[at % memory.len()] ^= 1 << (bit & 7);
+            let memory = memory_of(domain, process);
+            let at = at % memory.len();
+            memory[at] = if copies { bit } else { memory[at] ^ 1 << (bit & 7) };
+            guests_of(domain).grants[process].push(at as u64..at as u64 + 1);
         }
     }
 }
 
-fn same<T: std::fmt::Debug>(have: &T, want: &T, ty: &FuncType) {
+pub fn same<T: std::fmt::Debug>(have: &T, want: &T, ty: &FuncType) {
     assert_eq!(format!("{have:?}"), format!("{want:?}"), "{ty}");
 }
 
 /// Adds the pointer to the results, if the call has one.
 pub fn with_pointer(world: &mut World, ty: &FuncType, mut core: Vec<u64>) -> Vec<u64> {
     if let Passing::Memory(layout) = Passing::results(ty) {
-        core.push(u64::from(allocate(&mut world.domain, 0, [0; 2], layout.align, layout.size)));
+        let pointer = allocate(&mut world.domain, 0, [0; 2], layout.align, layout.size);
+        core.push(u64::from(pointer.expect("a test needs no more than the capacity")));
     }
     core
 }
@@ -102,47 +123,78 @@ pub fn call(world: &mut World, ty: &FuncType, core: &[u64]) -> Result<Option<Val
         returned.extend(core.last());
     }
     let value = run::lift_results(&mut Half::new(&mut world.domain, 0), ty, &results, &returned);
-    Ok(value.expect("what an adapter lowered can be lifted"))
+    // What is in memory twice is whatever was written last.
+    let overlapping = world.guests().overlapping;
+    Ok(value
+        .or_else(|trap| if overlapping { Ok(None) } else { Err(trap) })
+        .expect("what was lowered is lifted"))
 }
 
-/// A call of a random type with random values; `damage` is done to the parameters or to the results.
-fn try_call(choices: &[u8], damage: &[u8], damage_results: bool, sides: (usize, usize)) {
-    let mut sampler = Sampler::new(choices);
+/// What goes wrong in a call.
+#[derive(Debug, Default)]
+pub struct Plot {
+    /// What is done to core values and memory, three bytes each.
+    pub damage: Vec<u8>,
+    /// Whether it is done to the results, not to the parameters.
+    pub damage_results: bool,
+    /// What each process's `realloc` does instead.
+    pub ploys: [Vec<Ploy>; 2],
+    /// The pointer to the results that the caller passes instead.
+    pub pointer: Option<u32>,
+}
+
+/// Calls of a random type, each with random values and with what `plots` makes go wrong. Caller and callee have random
+/// encodings; where the caller has the first of them, the callee has a `post-return`.
+///
+/// # Panics
+/// If the adapter does anything but what the interpreter does, or changes what it may not change.
+pub fn attempts(mut sampler: Sampler<'_>, rounds: u32, plot: impl Fn(&mut Sampler<'_>) -> Plot) {
     sampler.resources = vec![DEFINED, ResourceType(1), ResourceType::host(0)];
+    let [from, to] = [(); 2].map(|()| sampler.below(3) as usize);
     let ty = sampler.func(6, 3);
-    let args: Vec<Value> = ty.params.iter().map(|(_, ty)| sampler.value(ty)).collect();
-    let result = ty.result.as_ref().map(|ty| sampler.value(ty));
-    let mut world = World::new(&ty, [ENCODINGS[sides.0], ENCODINGS[sides.1]], sides.0 == 0);
-    let params = Passing::params(&ty);
-    let lowered = run::lower_params(&mut Half::new(&mut world.domain, 0), &ty, &params, &args);
-    let mut core = with_pointer(&mut world, &ty, lowered.unwrap());
-    let mut want = Ok(args);
-    if !damage_results && !damage.is_empty() {
-        let types = Passing::lifted(&params, &Passing::results(&ty)).0;
-        damaged(&mut world.domain, 0, damage, &mut core[..types.len()], &types);
-        want = forgotten(&mut world.domain, 0, |half| run::lift_params(half, &ty, &params, &core));
+    let rig = Rig::new(&ty, [ENCODINGS[from], ENCODINGS[to]], from == 0);
+    for _ in 0..rounds {
+        let plot = plot(&mut sampler);
+        let args: Vec<Value> = ty.params.iter().map(|(_, ty)| sampler.value(ty)).collect();
+        let result = ty.result.as_ref().map(|ty| sampler.value(ty));
+        attempt(&mut rig.world(), &ty, args, result, plot, from == 0);
     }
-    let damage = if damage_results { damage } else { &[] };
-    let seen = callee(&mut world, &ty, result.clone(), damage.to_vec());
-    let got = call(&mut world, &ty, &core);
-    let mut seen = seen.lock().unwrap();
-    let expected = match want {
-        Err(trap) => {
-            assert!(
-                seen.args.is_none() && !world.guests().called(CORE),
-                "the adapter finds it, not the callee"
-            );
-            Err(trap)
+}
+
+fn attempt(
+    world: &mut World,
+    ty: &FuncType,
+    args: Vec<Value>,
+    result: Option<Value>,
+    plot: Plot,
+    post_return: bool,
+) {
+    let params = Passing::params(ty);
+    let lowered = run::lower_params(&mut Half::new(&mut world.domain, 0), ty, &params, &args);
+    world.guests().grants = Default::default();
+    let mut core = with_pointer(world, ty, lowered.expect("values of their types"));
+    let pointed = plot.pointer.and_then(|pointer| misdirected(world, ty, &mut core, pointer));
+    let mut want = Ok(args);
+    if !plot.damage_results && !plot.damage.is_empty() {
+        let types = Passing::lifted(&params, &Passing::results(ty)).0;
+        damaged(&mut world.domain, 0, &plot.damage, &mut core[..types.len()], &types);
+        want = forgotten(&mut world.domain, 0, |half| run::lift_params(half, ty, &params, &core));
+        if matches!(want, Err(Trap::Limit { .. })) {
+            // A value that no host could hold; the adapter makes none.
+            return;
         }
-        Ok(args) => {
-            same(&seen.args, &Some(args), &ty);
-            seen.result.take().unwrap_or(Ok(result))
-        }
-    };
-    same(&got, &expected, &ty);
+    }
+    let damage = if plot.damage_results { plot.damage } else { Vec::new() };
+    let seen = callee(world, ty, result.clone(), damage);
+    world.guests().ploys = plot.ploys.map(Into::into);
+    let before = [0, 1].map(|process| memory_of(&mut world.domain, process).to_vec());
+    let got = call(world, ty, &core);
+    unchanged(world, &before);
+    let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+    judge(world, ty, Expected { want, result, pointed }, seen, &got);
     if got.is_ok() {
-        let post_return = world.guests().log.last() == Some(&(POST_RETURN, false));
-        assert_eq!(post_return, sides.0 == 0, "post-return is called last, and may not call out");
+        let post_returned = world.guests().log.last() == Some(&(POST_RETURN, false));
+        assert_eq!(post_returned, post_return, "post-return is called last, and may not call out");
         for (import, may_leave) in &world.guests().log {
             assert_eq!(*may_leave, *import == CORE);
         }
@@ -151,31 +203,83 @@ fn try_call(choices: &[u8], damage: &[u8], damage_results: bool, sides: (usize, 
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+struct Expected {
+    /// The parameters as the interpreter lifts them.
+    want: Result<Vec<Value>, Trap>,
+    /// What the callee returns.
+    result: Option<Value>,
+    /// What the caller's pointer to the results must lead to.
+    pointed: Option<Trap>,
+}
 
-    #[test]
-    fn values_arrive(choices in prop::collection::vec(any::<u8>(), 0..500), from in 0_usize..3, to in 0_usize..3) {
-        try_call(&choices, &[], false, (from, to));
+/// Compares how a call ended with how it should have.
+fn judge(
+    world: &mut World,
+    ty: &FuncType,
+    expected: Expected,
+    seen: Seen,
+    got: &Result<Option<Value>, Trap>,
+) {
+    let Expected { want, result, pointed } = expected;
+    if let Some(due) = world.guests().due.take() {
+        return same(got, &Err(due), ty);
     }
-
-    #[test]
-    fn damaged_parameters_trap_alike(
-        choices in prop::collection::vec(any::<u8>(), 0..300),
-        damage in prop::collection::vec(any::<u8>(), 3..18),
-        from in 0_usize..3,
-        to in 0_usize..3,
-    ) {
-        try_call(&choices, &damage, false, (from, to));
+    let args = match want {
+        Ok(args) => args,
+        Err(trap) => {
+            let called = seen.args.is_some() || world.guests().called(CORE);
+            assert!(!called, "the adapter finds it, not the callee");
+            return same(got, &Err(trap), ty);
+        }
+    };
+    if world.guests().overlapping {
+        if let Err(trap) = got {
+            let reasons = [seen.failed, seen.result.and_then(Result::err), pointed];
+            assert!(reasons.contains(&Some(trap.clone())), "{trap}, not one of {reasons:?}: {ty}");
+        }
+        return;
     }
+    if let Some(trap) = seen.failed {
+        return same(got, &Err(trap), ty);
+    }
+    same(&seen.args, &Some(args), ty);
+    match (seen.result.unwrap_or(Ok(result)), pointed) {
+        (Ok(_), Some(trap)) => same(got, &Err(trap), ty),
+        (Err(trap), Some(other)) => assert!(*got == Err(trap) || *got == Err(other), "{got:?}: {ty}"),
+        (want, None) => same(got, &want, ty),
+    }
+}
 
-    #[test]
-    fn damaged_results_trap_alike(
-        choices in prop::collection::vec(any::<u8>(), 0..300),
-        damage in prop::collection::vec(any::<u8>(), 3..18),
-        from in 0_usize..3,
-        to in 0_usize..3,
-    ) {
-        try_call(&choices, &damage, true, (from, to));
+/// Replaces the pointer to the results; gives the trap that it must lead to.
+fn misdirected(world: &mut World, ty: &FuncType, core: &mut [u64], pointer: u32) -> Option<Trap> {
+    let Passing::Memory(layout) = Passing::results(ty) else { return None };
+    *core.last_mut()? = u64::from(pointer);
+    let mut half = Half::new(&mut world.domain, 0);
+    let side: &mut dyn Side = &mut half;
+    let checked = side.check("results", pointer, layout);
+    drop(half);
+    let guests = world.guests();
+    // Where it can be written it may be in the middle of the parameters.
+    guests.overlapping = checked.is_ok();
+    guests.grants[0].clear();
+    guests.grants[0].push(u64::from(pointer)..u64::from(pointer) + u64::from(layout.size));
+    checked.err()
+}
+
+/// Holds both memories to what they were, but for what was granted; behind their ends as well.
+fn unchanged(world: &mut World, before: &[Vec<u8>; 2]) {
+    for (process, before) in before.iter().enumerate() {
+        let memory = world.guests().memories[process].clone();
+        let page = 4096 - memory.memory.bytes() as u64 % 4096;
+        let len = memory.memory.bytes();
+        let more = world.domain.memory_grow(&memory, page).map_or(len, |_| len + page as usize);
+        let grants = world.guests().grants[process].clone();
+        let after = memory_of(&mut world.domain, process);
+        assert!(after[len..more].iter().all(|byte| *byte == 0), "written behind the end of memory {process}");
+        for (at, byte) in after[..len].iter().enumerate() {
+            let same = *byte == before.get(at).copied().unwrap_or(0);
+            let granted = || grants.iter().any(|grant| grant.contains(&(at as u64)));
+            assert!(same || granted(), "byte {at:#x} of memory {process} was changed");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! A domain of two processes with a memory each, whose core functions are the host's.
 
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use abi::fault::{Fault, Trap};
@@ -14,13 +16,16 @@ use abi::types::{FuncType, ResourceType};
 use crate::domain::externs::{Extern, Func, MemoryRef};
 use crate::domain::upcalls::ComponentHooks;
 use crate::domain::{Domain, DomainOptions};
-use crate::jit::engine::Engine;
+use crate::jit::engine::{Engine, EngineOptions};
 use crate::jit::fuse::Adapters;
 use crate::jit::fuse::reason::Reason;
 use crate::jit::fuse::spec::{AdapterSpec, Callees, Implementer, Implementers};
+use crate::jit::sig::SigId;
 use crate::jit::valtype::{CoreFuncType, ValType as CoreVal};
 use crate::mem::linear::MemoryType;
 use crate::vm::{self, DomainLayout, VmFuncImport, flags};
+
+use super::ploy::{Ploy, carried_out};
 
 /// Function slots, which are also the numbers of the host imports behind them.
 pub const REALLOC: [u32; 2] = [0, 1];
@@ -40,10 +45,22 @@ const CAPACITY: u64 = 1 << 20;
 /// What the callee's core function does: reads its parameters from the slots and leaves its results there.
 pub type Core = Box<dyn FnMut(&mut Domain, &mut [u64]) -> Result<(), Trap> + Send>;
 
+/// Compiled adapters, for any number of worlds.
+pub struct Rig {
+    layout: DomainLayout,
+    adapters: Adapters,
+    room: Vec<usize>,
+    /// How many of them fill function slots.
+    filled: u32,
+    sigs: Vec<SigId>,
+    encodings: [Encoding; 2],
+}
+
 /// A domain of two processes; 0 calls 1.
 pub struct World {
     pub domain: Domain,
-    func: Func,
+    /// What can be called from outside, first the adapter that a test is about.
+    funcs: Vec<Func>,
 }
 
 /// What the hooks work on.
@@ -54,6 +71,16 @@ pub struct Guests {
     pub ends: [u32; 2],
     /// What `realloc` gives instead.
     pub lie: [Option<u32>; 2],
+    /// What `realloc` does the next times that an adapter calls it.
+    pub ploys: [VecDeque<Ploy>; 2],
+    /// Where each process's memory may change.
+    pub grants: [Vec<Range<u64>>; 2],
+    /// The trap that must end the call, as a ploy has failed.
+    pub due: Option<Trap>,
+    /// Whether a ploy gave out memory that is in use.
+    pub overlapping: bool,
+    /// The adapter, for a ploy that calls it.
+    pub adapter: Option<Func>,
     pub handles: Handles,
     pub core: Option<Core>,
     /// How many slots the stub of an import has.
@@ -75,7 +102,10 @@ impl Guests {
 /// One engine for all tests.
 pub fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
-    ENGINE.get_or_init(|| Engine::new().unwrap())
+    ENGINE.get_or_init(|| {
+        let options = EngineOptions { verify: true, threads: Some(1), ..EngineOptions::default() };
+        Engine::with(options).expect("this machine is supported")
+    })
 }
 
 /// Process `process` with everything that an endpoint can have.
@@ -103,16 +133,16 @@ pub fn host(import: u32, process: u32, params: &[CoreType], results: &[CoreType]
     }
 }
 
-impl World {
-    /// A world for one call of this type.
-    pub fn new(ty: &FuncType, encodings: [Encoding; 2], post_return: bool) -> World {
+impl Rig {
+    /// One call of this type.
+    pub fn new(ty: &FuncType, encodings: [Encoding; 2], post_return: bool) -> Rig {
         let mut callee = side(1, encodings[1]);
         callee.post_return = post_return.then_some(POST_RETURN);
-        World::of(Plan::new(ty.clone(), side(0, encodings[0]), callee, CORE))
+        Rig::of(Plan::new(ty.clone(), side(0, encodings[0]), callee, CORE))
     }
 
-    /// A world for one call of this plan.
-    pub fn of(plan: Plan) -> World {
+    /// One call of this plan.
+    pub fn of(plan: Plan) -> Rig {
         let encodings = [plan.caller.encoding, plan.callee.encoding];
         let (params, results) = Passing::lifted(&plan.params, &plan.results);
         let realloc = |process: usize| host(REALLOC[process], NOBODY, &[CoreType::I32; 4], &[CoreType::I32]);
@@ -123,44 +153,76 @@ impl World {
             host(POST_RETURN, NOBODY, &results, &[]),
         ];
         let spec = AdapterSpec::Call { plan, name: "caller → callee  test#call".to_owned() };
-        World::with(slots.into(), spec, encodings)
+        Rig::with(slots.into(), vec![spec], encodings)
     }
 
-    /// A world for one adapter; others fill the first function slots.
-    pub fn with(slots: Vec<AdapterSpec>, spec: AdapterSpec, encodings: [Encoding; 2]) -> World {
+    /// Several adapters; others fill the first function slots.
+    pub fn with(slots: Vec<AdapterSpec>, specs: Vec<AdapterSpec>, encodings: [Encoding; 2]) -> Rig {
         let layout = DomainLayout::new(3, SLOTS, 2);
-        let (params, results) = spec.signature();
-        let mut specs = slots;
-        let filled = specs.len() as u32;
-        specs.push(spec);
-        let adapters = Adapters::compile(engine(), &specs, layout, &implementers(), &Callees::new()).unwrap();
-        let core = |types: &[CoreType]| types.iter().map(|core| core_val(*core)).collect();
-        let sig = engine().intern(&CoreFuncType { params: core(&params), results: core(&results) });
+        let filled = slots.len() as u32;
+        let all: Vec<AdapterSpec> = slots.into_iter().chain(specs).collect();
+        let compiled = Adapters::compile(engine(), &all, layout, &implementers(), &Callees::new());
+        let adapters = compiled.expect("they are small");
+        let sigs = all[filled as usize..].iter().map(signature).collect();
+        Rig { layout, adapters, room: all.iter().map(room).collect(), filled, sigs, encodings }
+    }
+
+    /// Two processes that have done nothing yet.
+    pub fn world(&self) -> World {
         let guests = Guests {
             memories: Vec::new(),
-            room: specs.iter().map(room).collect(),
-            encodings,
+            room: self.room.clone(),
+            encodings: self.encodings,
             ends: [8; 2],
             lie: [None; 2],
+            ploys: Default::default(),
+            grants: Default::default(),
+            due: None,
+            overlapping: false,
+            adapter: None,
             handles: Handles::new(2),
             core: None,
             log: Vec::new(),
             noted: None,
-            adapters: adapters.clone(),
+            adapters: self.adapters.clone(),
         };
-        let options = DomainOptions { layout, hooks: &Trial, state: Box::new(guests) };
+        let options = DomainOptions { layout: self.layout, hooks: &Trial, state: Box::new(guests) };
         let mut domain = Domain::new(engine(), options);
         let memories = vec![memory(&mut domain), memory(&mut domain)];
         for (memory, slot) in memories.iter().zip(0..) {
             domain.set_memory_slot(slot, &memory.memory);
         }
         guests_of(&mut domain).memories = memories;
-        let import = |adapter| VmFuncImport { code: adapters.func(adapter), ctx: domain.vm() };
-        let (func, imports) = (import(filled), (0..filled).map(import).collect::<Vec<_>>());
+        let import = |adapter| VmFuncImport { code: self.adapters.func(adapter), ctx: domain.vm() };
+        let key = domain.key();
+        let func = |(adapter, sig): (u32, &SigId)| Func { import: import(adapter), sig: *sig, domain: key };
+        let funcs: Vec<Func> = (self.filled..).zip(&self.sigs).map(func).collect();
+        let imports: Vec<VmFuncImport> = (0..self.filled).map(import).collect();
         for (import, slot) in imports.into_iter().zip(0..) {
             domain.set_func_slot(slot, import);
         }
-        World { func: Func { import: func, sig, domain: domain.key() }, domain }
+        guests_of(&mut domain).adapter = funcs.first().copied();
+        World { funcs, domain }
+    }
+}
+
+impl World {
+    /// A world for one call of this type.
+    #[cfg(test)]
+    pub fn new(ty: &FuncType, encodings: [Encoding; 2], post_return: bool) -> World {
+        Rig::new(ty, encodings, post_return).world()
+    }
+
+    /// A world for one call of this plan.
+    #[cfg(test)]
+    pub fn of(plan: Plan) -> World {
+        Rig::of(plan).world()
+    }
+
+    /// A world for one adapter; others fill the first function slots.
+    #[cfg(test)]
+    pub fn with(slots: Vec<AdapterSpec>, spec: AdapterSpec, encodings: [Encoding; 2]) -> World {
+        Rig::with(slots, vec![spec], encodings).world()
     }
 
     pub fn guests(&mut self) -> &mut Guests {
@@ -169,13 +231,29 @@ impl World {
 
     /// Calls the adapter with as many core values as it takes; gives its results.
     pub fn call(&mut self, core: &[u64]) -> Result<Vec<u64>, Fault> {
-        self.guests().log.clear();
-        let ty = engine().signature(self.func.sig);
-        let args: Vec<u128> = core.iter().map(|value| u128::from(*value)).collect();
-        let mut results = vec![0; ty.results.len()];
-        self.domain.call_process(Some(0), &self.func, &args[..ty.params.len()], &mut results)?;
-        Ok(results.into_iter().map(|value| value as u64).collect())
+        self.call_nth(0, 0, core)
     }
+
+    /// Calls one of several adapters as this process.
+    pub fn call_nth(&mut self, nth: usize, process: u32, core: &[u64]) -> Result<Vec<u64>, Fault> {
+        self.guests().log.clear();
+        call_as(&mut self.domain, process, self.funcs[nth], core)
+    }
+}
+
+/// Calls an adapter as a process, with the first of these core values.
+pub fn call_as(domain: &mut Domain, process: u32, func: Func, core: &[u64]) -> Result<Vec<u64>, Fault> {
+    let ty = engine().signature(func.sig);
+    let args: Vec<u128> = core.iter().map(|value| u128::from(*value)).collect();
+    let mut results = vec![0; ty.results.len()];
+    domain.call_process(Some(process), &func, &args[..ty.params.len()], &mut results)?;
+    Ok(results.into_iter().map(|value| value as u64).collect())
+}
+
+fn signature(spec: &AdapterSpec) -> SigId {
+    let (params, results) = spec.signature();
+    let core = |types: &[CoreType]| types.iter().map(|core| core_val(*core)).collect();
+    engine().intern(&CoreFuncType { params: core(&params), results: core(&results) })
 }
 
 /// The state of a domain of two guests.
@@ -189,25 +267,34 @@ pub fn memory_of(domain: &mut Domain, process: usize) -> &mut [u8] {
     domain.memory_mut(&memory).expect("the domain's own")
 }
 
-/// Gives new memory to a process, as its allocator does.
-pub fn allocate(domain: &mut Domain, process: usize, old: [u32; 2], align: u32, bytes: u32) -> u32 {
+/// Gives new memory to a process, as its allocator does, which traps where there is no more.
+pub fn allocate(
+    domain: &mut Domain,
+    process: usize,
+    old: [u32; 2],
+    align: u32,
+    bytes: u32,
+) -> Result<u32, Trap> {
     let guests = guests_of(domain);
     if let Some(lie) = guests.lie[process] {
-        return lie;
+        return Ok(lie);
     }
     let [pointer, old_bytes] = old;
     if pointer != 0 && bytes <= old_bytes {
-        return pointer;
+        return Ok(pointer);
     }
     let new = guests.ends[process].next_multiple_of(align);
-    guests.ends[process] = new + bytes;
-    let (need, memory) = (u64::from(new + bytes), guests.memories[process].clone());
+    let need = u64::from(new) + u64::from(bytes);
+    let memory = guests.memories[process].clone();
     let have = memory.memory.bytes() as u64;
-    if need > have {
-        domain.memory_grow(&memory, need - have).expect("a test needs no more than the capacity");
+    if need > have && domain.memory_grow(&memory, need - have).is_none() {
+        return Err(Trap::Unreachable);
     }
+    let guests = guests_of(domain);
+    guests.ends[process] = new + bytes;
+    guests.grants[process].push(u64::from(new)..need);
     memory_of(domain, process).copy_within(pointer as usize..(pointer + old_bytes) as usize, new as usize);
-    new
+    Ok(new)
 }
 
 fn memory(domain: &mut Domain) -> MemoryRef {
@@ -259,7 +346,7 @@ unsafe impl ComponentHooks for Trial {
         guests.log.push((import, may_leave));
         match import {
             CORE => {
-                let mut core = guests.core.take().expect("a test that calls has a callee");
+                let mut core = guests.core.take().expect("who calls has a callee");
                 let result = core(domain, slots);
                 guests_of(domain).core = Some(core);
                 result
@@ -267,7 +354,7 @@ unsafe impl ComponentHooks for Trial {
             POST_RETURN => Ok(()),
             _ => {
                 let [old, old_bytes, align, bytes] = [0, 1, 2, 3].map(|at| slots[at] as u32);
-                slots[0] = u64::from(allocate(domain, process, [old, old_bytes], align, bytes));
+                slots[0] = u64::from(carried_out(domain, process, [old, old_bytes], align, bytes)?);
                 Ok(())
             }
         }
