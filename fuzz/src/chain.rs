@@ -36,16 +36,12 @@ const INPUT_BYTES: usize = 256;
 pub fn check(data: &[u8]) {
     let choices = stretched(data, INPUT_BYTES);
     let mut sampler = Sampler::new(&choices);
-    let encodings = [(); 2]
-        .map(|()| [Encoding::Utf8, Encoding::Utf16, Encoding::CompactUtf16][sampler.below(3) as usize]);
+    let encodings = encodings(&mut sampler);
     let isolate = if sampler.below(4) == 0 { Isolate::All } else { Isolate::Nothing };
     let ty = sampler.func(8, 3);
     let args: Vec<Value> = ty.params.iter().map(|(_, ty)| sampler.value(ty)).collect();
     let result = ty.result.as_ref().map(|ty| sampler.value(ty));
-    let types: Vec<&ValType> = ty.params.iter().map(|(_, ty)| ty).collect();
-    let area =
-        Layout::tuple(types.into_iter()).size.max(ty.result.as_ref().map_or(0, |ty| Layout::of(ty).size));
-    if area > AREA_BYTES {
+    if area(&ty) > AREA_BYTES {
         return;
     }
     let text = Text::of(&ty).root(encodings);
@@ -70,6 +66,23 @@ pub fn check(data: &[u8]) {
         assert_eq!(format!("{seen:?}"), format!("{args:?}"), "what arrived, what was sent\n{text}");
         assert_eq!(format!("{back:?}"), format!("{result:?}"), "what came back, what was returned\n{text}");
     }
+}
+
+/// The text of such components for a type made of the sampler's choices; none if its values are too large.
+#[must_use]
+pub fn text(sampler: &mut Sampler<'_>) -> Option<String> {
+    let ty = sampler.func(6, 3);
+    (area(&ty) <= AREA_BYTES).then(|| Text::of(&ty).root(encodings(sampler)))
+}
+
+/// Bytes that parameters or results take in memory.
+fn area(ty: &FuncType) -> u32 {
+    let params = Layout::tuple(ty.params.iter().map(|(_, ty)| ty));
+    params.size.max(ty.result.as_ref().map_or(0, |ty| Layout::of(ty).size))
+}
+
+fn encodings(sampler: &mut Sampler<'_>) -> [Encoding; 2] {
+    [(); 2].map(|()| [Encoding::Utf8, Encoding::Utf16, Encoding::CompactUtf16][sampler.below(3) as usize])
 }
 
 /// The far end.

@@ -6,7 +6,8 @@
 //! - [`smith`]: a core module and the numbers that go with it
 //! - [`seen`]: what a run shows, in words of neither engine
 //! - [`by_atoll`], [`by_wasmtime`]: a case run by one of them
-//! - [`raw`]: bytes that say they are a component
+//! - [`raw`]: components that are wrong
+//! - [`tree`]: text that is varied
 //! - [`pair`]: two hand-made processes and one adapter
 //! - [`chain`]: values through two components and back
 //! - [`stretch`]: random bytes behind an input
@@ -20,3 +21,4 @@ pub mod raw;
 pub mod seen;
 pub mod smith;
 pub mod stretch;
+pub mod tree;

@@ -1,0 +1,63 @@
+;; A resource with a destructor, given away, lent and dropped between two components, and one of the host's.
+(component $resources
+  (import "host" (instance $host
+    (export "r" (type $r (sub resource)))
+    (export "[constructor]r" (func (param "x" u32) (result (own $r))))
+    (export "[method]r.f" (func (param "self" (borrow $r)) (result u32)))))
+  (alias export $host "r" (type $hr))
+  (component $keeper
+    (core module $m
+      (func (export "dtor") (param i32))
+      (func (export "make") (param i32) (result i32) (local.get 0))
+      (func (export "look") (param i32) (result i32) (local.get 0)))
+    (core instance $d (instantiate $m))
+    (type $t' (resource (rep i32) (dtor (core func $d "dtor"))))
+    (core func $new (canon resource.new $t'))
+    (core func $rep (canon resource.rep $t'))
+    (core func $drop (canon resource.drop $t'))
+    (core module $n
+      (import "t" "new" (func $new (param i32) (result i32)))
+      (import "t" "rep" (func $rep (param i32) (result i32)))
+      (import "t" "drop" (func $drop (param i32)))
+      (func (export "make") (param i32) (result i32) (call $new (local.get 0)))
+      (func (export "take") (param i32) (result i32)
+        (call $rep (local.get 0)) (call $drop (local.get 0)))
+      (func (export "look") (param i32) (result i32) (local.get 0)))
+    (core instance $i (instantiate $n
+      (with "t" (instance (export "new" (func $new)) (export "rep" (func $rep)) (export "drop" (func $drop))))))
+    (export $t "t" (type $t'))
+    (func (export "[constructor]t") (param "x" u32) (result (own $t)) (canon lift (core func $i "make")))
+    (func (export "take") (param "x" (own $t)) (result u32) (canon lift (core func $i "take")))
+    (func (export "[method]t.look") (param "self" (borrow $t)) (result u32) (canon lift (core func $i "look"))))
+  (instance $k (instantiate $keeper))
+  (alias export $k "t" (type $t))
+  (component $user
+    (import "t" (type $t (sub resource)))
+    (import "make" (func $make (param "x" u32) (result (own $t))))
+    (import "take" (func $take (param "x" (own $t)) (result u32)))
+    (import "look" (func $look (param "self" (borrow $t)) (result u32)))
+    (core func $make' (canon lower (func $make)))
+    (core func $take' (canon lower (func $take)))
+    (core func $look' (canon lower (func $look)))
+    (core func $drop (canon resource.drop $t))
+    (core module $m
+      (import "" "make" (func $make (param i32) (result i32)))
+      (import "" "take" (func $take (param i32) (result i32)))
+      (import "" "look" (func $look (param i32) (result i32)))
+      (import "" "drop" (func $drop (param i32)))
+      (func (export "run") (result i32) (local $t i32)
+        (local.set $t (call $make (i32.const 7)))
+        (drop (call $look (local.get $t)))
+        (call $drop (call $make (i32.const 8)))
+        (call $take (local.get $t))))
+    (core instance $i (instantiate $m (with "" (instance
+      (export "make" (func $make')) (export "take" (func $take'))
+      (export "look" (func $look')) (export "drop" (func $drop))))))
+    (func (export "run") (result u32) (canon lift (core func $i "run"))))
+  (instance $u (instantiate $user
+    (with "t" (type $t))
+    (with "make" (func $k "[constructor]t"))
+    (with "take" (func $k "take"))
+    (with "look" (func $k "[method]t.look"))))
+  (core func $host-drop (canon resource.drop $hr))
+  (export "run" (func $u "run")))
