@@ -7,7 +7,7 @@
 //! - [`seen`]: what a run shows, in words of neither engine
 //! - [`by_atoll`], [`by_wasmtime`]: a case run by one of them
 //! - [`raw`]: components that are wrong
-//! - [`tree`]: text that is varied
+//! - [`text_tree`]: text that is varied
 //! - [`pair`]: two hand-made processes and one adapter
 //! - [`chain`]: values through two components and back
 //! - [`stretch`]: random bytes behind an input
@@ -21,4 +21,4 @@ pub mod raw;
 pub mod seen;
 pub mod smith;
 pub mod stretch;
-pub mod tree;
+pub mod text_tree;

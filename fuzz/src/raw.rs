@@ -12,7 +12,7 @@ use kernel::jit::engine::{Engine, EngineOptions};
 
 use crate::chain;
 use crate::stretch::stretched;
-use crate::tree::Node;
+use crate::text_tree::Node;
 
 /// Components after which the engine is made anew: it keeps every signature that it ever saw.
 const COMPONENTS_PER_ENGINE: u32 = 500;

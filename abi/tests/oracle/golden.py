@@ -2,6 +2,9 @@
 
     cp <component-model>/design/mvp/canonical-abi/definitions.py . && python3 golden.py > golden.txt
 
+With `--ask` it reads numbers, one a line, and answers each with some lines that the number decides and a `.`: for the
+fuzz target `reference`.
+
 A line is fields separated by `;`. Memories are hex, core values decimal, reallocs `old,old size,align,new size>result`.
 - `t;TYPE;CORE TYPES;SIZE;ALIGN`
 - `v;TYPE;FROM;TO;CORE IN;MEMORY IN;CORE OUT;MEMORY OUT;REALLOCS`: lifted from a side of one encoding, lowered into one
@@ -158,9 +161,8 @@ def outcome(heap, core, types):
   print(f';{join(bits(core, types))};{heap.memory[:heap.end].hex()};{join(heap.log)}')
 
 
-def main():
-  print('# Made by golden.py from the specification\'s definitions.py. Do not edit.')
-  for i in range(700):
+def types_and_values(count):
+  for i in range(count):
     t = ty(random.choice([0, 1, 2, 2, 3]))
     opts = side(Heap(0), 'utf8').opts
     types = flatten_type(t, opts)
@@ -179,6 +181,9 @@ def main():
       continue
     target = Heap(8192)
     outcome(target, lower_flat(side(target, dst), v, t), types)
+
+
+def strings():
   for s in STRINGS:
     for src in ENCODINGS:
       for dst in ENCODINGS:
@@ -191,6 +196,18 @@ def main():
           target = Heap(8192)
           print(f's;{src};{dst};{tagged};{encoded.hex()}', end='')
           outcome(target, lower_flat(side(target, dst), (s, src, tagged), StringType()), ['i32', 'i32'])
+
+
+def main():
+  if sys.argv[1:] == ['--ask']:
+    for line in sys.stdin:
+      random.seed(int(line))
+      types_and_values(32)
+      print('.', flush=True)
+    return
+  print('# Made by golden.py from the specification\'s definitions.py. Do not edit.')
+  types_and_values(700)
+  strings()
 
 
 main()

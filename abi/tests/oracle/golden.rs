@@ -9,22 +9,28 @@ use abi::{run, types::ValType};
 use crate::bump::Bump;
 use crate::written;
 
-const GOLDEN: &str = include_str!("golden.txt");
+/// What is committed of it.
+pub const GOLDEN: &str = include_str!("golden.txt");
 
 #[test]
 fn the_definitions_agree() {
     let mut counts = [0; 3];
     for line in GOLDEN.lines().filter(|line| !line.starts_with('#')) {
-        let fields: Vec<&str> = line.split(';').collect();
-        match fields[0] {
-            "t" => shape(&fields),
-            "v" => value(line, &fields),
-            "s" => string(line, &fields),
-            other => panic!("{other}"),
-        }
-        counts[["t", "v", "s"].iter().position(|kind| *kind == fields[0]).unwrap()] += 1;
+        check(line);
+        counts[["t", "v", "s"].iter().position(|kind| *kind == &line[..1]).unwrap()] += 1;
     }
     assert!(counts[0] > 500 && counts[1] > 500 && counts[2] > 100, "{counts:?}");
+}
+
+/// Does what one line says, and compares.
+pub fn check(line: &str) {
+    let fields: Vec<&str> = line.split(';').collect();
+    match fields[0] {
+        "t" => shape(&fields),
+        "v" => value(line, &fields),
+        "s" => string(line, &fields),
+        other => panic!("{other}"),
+    }
 }
 
 fn shape(fields: &[&str]) {

@@ -3,7 +3,7 @@
 
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 
-use super::hostile::{try_calls, try_handles, try_hostile};
+use super::attacks::{try_calls, try_handles, try_hostile};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]

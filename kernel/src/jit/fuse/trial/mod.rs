@@ -5,22 +5,22 @@
 //! - `half`: one process as a side of a call, for the interpreter
 //! - `ploy`: what a hostile allocator does
 //! - `oracle`: adapters and interpreter agree
-//! - `hostile`: guests that do what they like
+//! - `attacks`: guests that do what they like
 //! - `agreement`: some random calls with every run of the tests
 //! - `checks`: each check of the specification, alone
 //! - `bytes`: what is copied many bytes at a time
 //! - `stubs`: what goes elsewhere, and limits
 
-pub use self::hostile::{try_calls, try_handles, try_hostile};
+pub use self::attacks::{try_calls, try_handles, try_hostile};
 
 #[cfg(test)]
 mod agreement;
+mod attacks;
 #[cfg(test)]
 mod bytes;
 #[cfg(test)]
 mod checks;
 mod half;
-mod hostile;
 mod oracle;
 mod ploy;
 mod rig;
