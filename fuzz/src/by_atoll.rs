@@ -77,8 +77,8 @@ fn run_library(engine: &Engine, library: &Arc<Library>, numbers: Numbers) -> Run
             run.instantiation = Some(reason(&fault));
             return run;
         }
-        Err(InstantiateError::Memory(error)) => return Run::refused(&error.to_string()),
         Err(InstantiateError::Link(error)) => panic!("an import does not fit: {error}"),
+        Err(limit) => return Run::refused(&limit.to_string()),
     };
     let exports: Vec<_> = domain.exports(index).map(|(name, thing)| (name.to_owned(), thing)).collect();
     for round in 0..ROUNDS {
