@@ -199,7 +199,7 @@ impl Actor {
     pub(crate) fn kill(&self, why: Trap) {
         let _ = self.ending.set(why.clone());
         if let Some(thread) = self.thread.get() {
-            thread.condemn(why);
+            thread.condemn_for_good(why);
         }
     }
 
@@ -226,11 +226,8 @@ impl Serving {
         let answer = self.server.serve(&crossing);
         if let Some((alarm, thread)) = alarm.zip(thread) {
             thread.cancel(alarm);
-            // The call is over, and with it what condemned it, unless that was more than the call.
+            // The call is over, and with it what condemned it, unless that was more than the call: that stays.
             thread.pardon();
-            if let Some(why) = self.actor.ending.get() {
-                thread.condemn(why.clone());
-            }
         }
         if reply.is_some_and(|reply| !reply.answer(answer))
             && let Some(afterwards) = crossing.afterwards()

@@ -62,7 +62,7 @@ pub fn run(args: &Run, paints: Paints) -> Result<Exit, Trouble> {
     let live = Live::start(&engine, &source.path, linked, wasi, &args.limits, &args.workers);
     let outcome = live.and_then(|live| {
         let outcome = attend(args, &source.path, entry, &live, paints);
-        left = args.report.is_some().then(|| view(args, &source.path, &live));
+        left = args.report.is_some().then(|| (view(args, &source.path, &live), live.used()));
         live.leave();
         outcome
     });

@@ -9,7 +9,8 @@
 //! - [`program`]: from a path to a component; [`preview1`]: a component around a core module;
 //!   [`image_file`]: what `compile` writes
 //! - [`callable`]: exported functions by name; [`nearest`]: the name somebody meant
-//! - [`treeview`], [`treetext`]: the tree of processes as data and as text; [`faultview`]: a fault as data; [`ending`]: both
+//! - [`treeview`], [`treetext`]: the tree of processes as data and as text; [`faultview`]: a fault as data; [`spent`]: what was
+//!   used; [`ending`]: all of it
 //!   after a run
 //! - [`complaint`], [`blame`]: what a person reads when something cannot be done, and when a guest faults
 //! - [`fuzz`]: looks for calls that make a component fail
@@ -39,6 +40,7 @@ pub mod preview1;
 pub mod program;
 pub mod progress;
 
+pub mod spent;
 pub mod survey;
 pub mod treetext;
 pub mod treeview;

@@ -21,6 +21,7 @@ use crate::exit_code::Exit;
 use crate::fuzz::held::Callee;
 use crate::interrupt::Interrupts;
 use crate::measure::{Count, Span};
+use crate::spent::Used;
 
 /// The machine that a tree runs on.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -86,6 +87,12 @@ impl Live {
     #[must_use]
     pub fn tree(&self) -> &Tree {
         self.launched.tree()
+    }
+
+    /// What it has used so far.
+    #[must_use]
+    pub fn used(&self) -> Used {
+        Used::of(&self.launched)
     }
 
     /// Calls an exported function.

@@ -109,6 +109,11 @@ fn a_report_is_for_programs() {
     assert_eq!(good["exit"], 0);
     assert!(good["fault"].is_null() && good["faults"].is_null(), "{good}");
     assert_eq!(good["root"]["children"].as_array().map(Vec::len), Some(4));
+    let front = &good["used"]["processes"][3];
+    assert_eq!((&front["path"], &front["calls"]), (&"/shop/front".into(), &1.into()), "{front}");
+    assert_eq!(front["peak_memory_bytes"], 65536);
+    // A thread is counted when it leaves the processor, which may be after its answer.
+    assert!(good["used"]["domains"][0]["cpu_ns"].is_u64());
     let bad = report(12, &["--isolate", "all"], 134);
     assert_eq!(bad["fault"]["kind"], "unreachable");
     assert_eq!(bad["fault"]["process"]["path"], "/shop/store");
