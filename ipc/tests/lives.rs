@@ -192,6 +192,33 @@ fn a_message_is_delivered_again_to_a_domain_that_is_started_again() {
 }
 
 #[test]
+fn restarts_under_calls_lose_no_reply() {
+    let system = system();
+    let launched = Arc::new(bank(&system, OnFault::Retry(1), CallLimits::default()));
+    let (index, domain) = process(&launched, "/town/bank");
+    let callers: Vec<_> = (0..6)
+        .map(|caller| {
+            let launched = Arc::clone(&launched);
+            std::thread::spawn(move || {
+                // Half of them call the bank, half the clerk, which asks the bank again if that has ended meanwhile.
+                let (name, arg) = if caller % 2 == 0 { ("down", 200) } else { ("flaky", 1) };
+                let answers = (0..300).map(|_| ask(&launched, name, &[arg]));
+                answers.filter(Result::is_ok).count()
+            })
+        })
+        .collect();
+    for _ in 0..100 {
+        launched.restart(domain, "by a test").unwrap();
+        std::thread::yield_now();
+    }
+    let answered: Vec<usize> = callers.into_iter().map(|caller| caller.join().unwrap()).collect();
+    assert_eq!(ask(&launched, "down", &[5]), Ok(Some(5)), "{answered:?}");
+    // A life that was ended before it had begun is none.
+    assert!(launched.tree().processes()[index].id.generation > 0);
+    assert!(answered.iter().step_by(2).all(|count| *count > 0), "{answered:?}");
+}
+
+#[test]
 fn a_fault_names_every_process_on_the_chain() {
     let system = system();
     let launched = bank(&system, OnFault::Trap, CallLimits::default());
