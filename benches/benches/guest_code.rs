@@ -11,40 +11,8 @@ use kernel::domain::{Domain, DomainOptions};
 use kernel::jit::engine::{Engine, EngineOptions};
 use wasmtime::{Instance, Module, Store, TypedFunc};
 
+use atoll_benches::kernels::{KERNELS, Kernel};
 use atoll_benches::ratio::{Table, alternate};
-
-/// A core module that exports `run(n: i32) -> i32`.
-struct Kernel {
-    name: &'static str,
-    wasm: &'static [u8],
-    /// An argument that keeps a processor busy for some 10 ms.
-    n: u32,
-}
-
-macro_rules! kernels {
-    ($($name:ident($n:literal)),* $(,)?) => {
-        [$(Kernel {
-            name: stringify!($name),
-            wasm: include_bytes!(concat!("../kernels/", stringify!($name), ".wasm")),
-            n: $n,
-        }),*]
-    };
-}
-
-const KERNELS: [Kernel; 12] = kernels![
-    bulk(5),
-    fib(32),
-    interp(100),
-    lz(30),
-    lz64(30),
-    mandel(5),
-    matmul(4),
-    matmul_simd(16),
-    nbody(50_000),
-    objects(600),
-    sha256(30),
-    sort(3),
-];
 
 struct Ours {
     domain: Domain,
