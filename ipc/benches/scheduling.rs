@@ -14,7 +14,7 @@ use atoll_ipc::launched::Launched;
 use atoll_ipc::system::{Placement, System};
 use kernel::component::executable::Executable;
 use kernel::component::link::LinkOptions;
-use kernel::component::linked::{Export, ExportedFunc, Linked};
+use kernel::component::linked::{ExportedFunc, Linked};
 use kernel::domain::externs::Func;
 use kernel::domain::{Domain, DomainOptions};
 use kernel::host::Imports;
@@ -59,10 +59,7 @@ fn number(name: &str, usual: u64) -> u64 {
 }
 
 fn func(launched: &Launched, name: &str) -> Arc<ExportedFunc> {
-    match launched.tree().export(&[name]) {
-        Some(Export::Func(func)) => Arc::new(func.clone()),
-        _ => unreachable!("the component exports {name}"),
-    }
+    launched.func(&[name]).expect("the component exports it")
 }
 
 struct Loops {

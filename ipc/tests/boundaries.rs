@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that has nothing to unwrap has failed")]
 
+mod executor;
+
 use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -14,9 +15,10 @@ use abi::value::Value;
 use atoll_ipc::actor::CallLimits;
 use atoll_ipc::launched::Launched;
 use atoll_ipc::system::{Placement, System};
+use executor::block_on;
 use kernel::component::executable::Executable;
 use kernel::component::link::{Isolate, LinkOptions};
-use kernel::component::linked::{Export, ExportedFunc};
+use kernel::component::linked::ExportedFunc;
 use kernel::component::port::{EdgePolicy, OnFault};
 use kernel::component::tree::Tree;
 use kernel::host::Imports;
@@ -85,10 +87,7 @@ fn system() -> System {
 }
 
 fn order(launched: &Launched) -> Arc<ExportedFunc> {
-    match launched.tree().export(&["order"]) {
-        Some(Export::Func(func)) => Arc::new(func.clone()),
-        _ => panic!("the shop takes orders"),
-    }
+    launched.func(&["order"]).unwrap()
 }
 
 fn ask(launched: &Launched, item: u32) -> Result<Option<Value>, Trap> {
@@ -170,25 +169,6 @@ fn more_callers_than_room_are_all_served() {
     assert!(launched.domain(domain(&launched, "/shop/cart")).unwrap().mailbox().peak() <= 2);
 }
 
-struct Unpark(thread::Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Unpark>) {
-        self.0.unpark();
-    }
-}
-
-fn block_on<F: Future>(future: F) -> F::Output {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
-
 #[test]
 fn calls_are_futures_too() {
     let system = system();
@@ -197,7 +177,7 @@ fn calls_are_futures_too() {
     let calls: Vec<_> =
         (0..5).map(|item| launched.start_call(&func, vec![Value::U32(item)]).unwrap()).collect();
     for (item, call) in calls.into_iter().enumerate() {
-        assert_eq!(block_on(call).unwrap(), Some(Value::S32(item as i32 * 10)));
+        assert_eq!(block_on(call, || ()).unwrap(), Some(Value::S32(item as i32 * 10)));
     }
 }
 

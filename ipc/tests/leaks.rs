@@ -6,21 +6,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that has nothing to unwrap has failed")]
 
+mod executor;
+
 use std::fs;
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use abi::fault::Trap;
 use atoll_ipc::launched::Launched;
 use atoll_ipc::system::{Placement, System};
+use executor::block_on;
 use kernel::component::executable::Executable;
 use kernel::component::link::{Isolate, LinkOptions};
-use kernel::component::linked::{Export, Linked};
+use kernel::component::linked::Linked;
 use kernel::host::{HostCall, HostFunc, Import, Imports};
 use kernel::jit::engine::Engine;
 use kernel::sched::machine::MachineOptions;
@@ -155,29 +155,6 @@ impl Held {
     }
 }
 
-struct Unpark(thread::Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Unpark>) {
-        self.0.unpark();
-    }
-}
-
-/// Waits for a future, and `between` its being sent and its end does something else.
-fn block_on<F: Future>(future: F, between: impl FnOnce()) -> F::Output {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let (mut future, mut between) = (pin!(future), Some(between));
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        match between.take() {
-            Some(between) => between(),
-            None => thread::park(),
-        }
-    }
-}
-
 struct World {
     engine: Engine,
     linked: Arc<Linked>,
@@ -205,8 +182,7 @@ impl World {
     }
 
     fn ask(&self, launched: &Launched, name: &str, between: impl FnOnce()) -> Trap {
-        let Some(Export::Func(func)) = launched.tree().export(&[name]) else { panic!("no function {name}") };
-        let call = launched.start_call(&Arc::new(func.clone()), Vec::new()).unwrap();
+        let call = launched.start_call(&launched.func(&[name]).unwrap(), Vec::new()).unwrap();
         block_on(call, between).unwrap_err().trap
     }
 

@@ -12,7 +12,6 @@ use atoll_ipc::launched::Launched;
 use atoll_ipc::system::{Placement, System};
 use kernel::component::executable::Executable;
 use kernel::component::link::{Isolate, LinkOptions};
-use kernel::component::linked::{Export, ExportedFunc};
 use kernel::component::port::{EdgePolicy, OnFault};
 use kernel::host::Imports;
 use kernel::jit::engine::Engine;
@@ -114,16 +113,9 @@ fn bank_with(system: &System, edge: EdgePolicy, limits: CallLimits) -> Launched 
     system.launch(&engine, linked, Box::new(()), Placement { limits, ..Placement::default() }).unwrap()
 }
 
-fn func(launched: &Launched, name: &str) -> Arc<ExportedFunc> {
-    match launched.tree().export(&[name]) {
-        Some(Export::Func(func)) => Arc::new(func.clone()),
-        _ => panic!("no function {name}"),
-    }
-}
-
 fn ask(launched: &Launched, name: &str, args: &[u32]) -> Result<Option<u32>, Trap> {
     let args = args.iter().map(|arg| Value::U32(*arg)).collect();
-    match launched.call(&func(launched, name), args) {
+    match launched.call(&launched.func(&[name]).unwrap(), args) {
         Ok(Some(Value::U32(value))) => Ok(Some(value)),
         Ok(Some(other)) => panic!("{other:?}"),
         Ok(None) => Ok(None),
@@ -222,7 +214,7 @@ fn restarts_under_calls_lose_no_reply() {
 fn a_fault_names_every_process_on_the_chain() {
     let system = system();
     let launched = bank(&system, OnFault::Trap, CallLimits::default());
-    let fault = launched.call(&func(&launched, "flaky"), vec![Value::U32(9)]).unwrap_err();
+    let fault = launched.call(&launched.func(&["flaky"]).unwrap(), vec![Value::U32(9)]).unwrap_err();
     assert_eq!((fault.trap, &*fault.process_name), (Trap::Unreachable, "/town/bank"));
     let mut names: Vec<_> = fault.frames.iter().map(|frame| &*frame.process_name).collect();
     names.dedup();

@@ -9,7 +9,6 @@ use atoll_ipc::launched::Launched;
 use atoll_ipc::system::{Placement, System};
 use kernel::component::executable::Executable;
 use kernel::component::link::{Isolate, LinkOptions};
-use kernel::component::linked::Export;
 use kernel::host::Imports;
 use kernel::jit::engine::Engine;
 use kernel::quota::Quota;
@@ -57,9 +56,8 @@ const FAMILY: &str = r#"
 "#;
 
 fn ask(launched: &Launched, name: &str, args: &[u32]) -> u32 {
-    let Some(Export::Func(func)) = launched.tree().export(&[name]) else { panic!("no function {name}") };
     let args = args.iter().map(|arg| Value::U32(*arg)).collect();
-    match launched.call(&Arc::new(func.clone()), args).unwrap() {
+    match launched.call(&launched.func(&[name]).unwrap(), args).unwrap() {
         Some(Value::U32(value)) => value,
         other => panic!("{other:?}"),
     }

@@ -17,7 +17,6 @@ use atoll_ipc::launched::{Call, Launched};
 use atoll_ipc::system::{Placement, System};
 use kernel::component::executable::Executable;
 use kernel::component::link::{Isolate, LinkOptions};
-use kernel::component::linked::Export;
 use kernel::component::port::{EdgePolicy, OnFault};
 use kernel::host::Imports;
 use kernel::jit::engine::Engine;
@@ -99,9 +98,8 @@ fn source(nodes: &[Node]) -> String {
 }
 
 fn start(launched: &Launched, name: &str, args: &[u32]) -> Pin<Box<Call>> {
-    let Some(Export::Func(func)) = launched.tree().export(&[name]) else { panic!("no function {name}") };
     let args = args.iter().map(|arg| Value::U32(*arg)).collect();
-    Box::pin(launched.start_call(&Arc::new(func.clone()), args).unwrap())
+    Box::pin(launched.start_call(&launched.func(&[name]).unwrap(), args).unwrap())
 }
 
 fn poll(call: &mut Pin<Box<Call>>) -> Option<Result<u32, Trap>> {

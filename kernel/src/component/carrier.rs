@@ -184,7 +184,7 @@ impl Server {
     /// The fault; [`Trap::Gone`] once this life of the domain has ended.
     pub fn serve(&self, crossing: &Crossing) -> Result<Option<Value>, Fault> {
         if let Work::Release(resources) = &crossing.work {
-            resources.iter().for_each(|resource| self.peers.release(u32::MAX, *resource));
+            resources.iter().for_each(|resource| self.peers.release(*resource));
             return Ok(None);
         }
         let mut domain = self.peers.life(self.domain, self.generation)?;

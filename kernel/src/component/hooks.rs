@@ -135,7 +135,7 @@ unsafe impl ComponentHooks for Hooks {
     }
 
     fn abi_trap(&self, _domain: &mut Domain, why: u32, details: [u64; 3]) -> Trap {
-        match Reason::ALL.get(why as usize) {
+        match Reason::numbered(why) {
             Some(reason) => reason.trap(details),
             None => Trap::Unsupported("an adapter's trap that has no reason"),
         }

@@ -11,7 +11,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 
 use abi::fault::{Fault, Trap};
 use abi::id::ProcessId;
@@ -177,19 +177,19 @@ impl Peers {
         let borrower = running.calling;
         drop(domain);
         for resource in own {
-            self.release(number, resource);
+            self.release(resource);
         }
         match self.carrier().zip(borrower) {
             // Whoever borrowed it may be using it: that is over when it gets to what is posted now.
             Some((carrier, borrower)) if !lent.is_empty() => {
                 carrier.post(Crossing::release(borrower, lent));
             }
-            _ => lent.into_iter().for_each(|resource| self.release(number, resource)),
+            _ => lent.into_iter().for_each(|resource| self.release(resource)),
         }
     }
 
     /// Destroys a resource that a domain held when it ended, or that was lost on the way to somebody.
-    pub fn release(&self, from: u32, resource: Resource) {
+    pub fn release(&self, resource: Resource) {
         if let Some(known) = self.linked.host_resources.get(&resource.ty) {
             if let Some(drop) = &known.drop {
                 // There is nobody to tell of a failure.
@@ -197,15 +197,14 @@ impl Peers {
             }
             return;
         }
-        let place = self.linked.resources.get(resource.ty.0 as usize).and_then(|resource| resource.place);
-        let Some(place) = place.filter(|place| place.domain != from) else { return };
-        if self.generation(place.domain) != resource.generation {
+        let Some(domain) = self.implementer(resource.ty) else { return };
+        if self.generation(domain) != resource.generation {
             return;
         }
         match self.carrier() {
-            Some(carrier) => carrier.post(Crossing::drop_resource(place.domain, resource)),
+            Some(carrier) => carrier.post(Crossing::drop_resource(domain, resource)),
             None => {
-                if let Ok(mut domain) = self.idle(place.domain) {
+                if let Ok(mut domain) = self.idle(domain) {
                     let _ = destroy(&mut domain, None, resource.ty, resource.rep);
                 }
             }
@@ -214,10 +213,7 @@ impl Peers {
 
     /// Releases every resource that is owned by a value.
     pub fn release_all(&self, values: &[Value]) {
-        for resource in values.iter().flat_map(Value::owned) {
-            // No domain has this number: whoever implements it is told.
-            self.release(u32::MAX, resource);
-        }
+        values.iter().flat_map(Value::owned).for_each(|resource| self.release(resource));
     }
 
     /// Lets calls between the domains be carried. The first carrier stays.
@@ -339,10 +335,5 @@ impl Peers {
     /// How many there are.
     pub fn count(&self) -> u32 {
         u32::try_from(self.slots.len()).expect("linking bounds the number of domains")
-    }
-
-    /// For those who must not keep a tree alive.
-    pub fn weak(peers: &Arc<Peers>) -> Weak<Peers> {
-        Arc::downgrade(peers)
     }
 }

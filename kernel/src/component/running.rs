@@ -75,7 +75,7 @@ impl Running {
             epoch: peers.epoch(),
             calling: None,
             linked: Arc::clone(&peers.linked),
-            peers: Peers::weak(peers),
+            peers: Arc::downgrade(peers),
         }
     }
 

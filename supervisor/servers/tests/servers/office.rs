@@ -14,7 +14,7 @@ use ipc::launched::Launched;
 use ipc::system::{Placement, System};
 use kernel::component::executable::Executable;
 use kernel::component::link::{Isolate, LinkOptions};
-use kernel::component::linked::{Export, ExportedFunc};
+use kernel::component::linked::ExportedFunc;
 use kernel::host::Imports;
 use kernel::jit::engine::Engine;
 use kernel::sched::account::Share;
@@ -167,10 +167,7 @@ impl Office {
     }
 
     fn func(&self, name: &str) -> Arc<ExportedFunc> {
-        match self.launched.tree().linked().exports().get(name) {
-            Some(Export::Func(func)) => Arc::new(func.clone()),
-            _ => panic!("nobody can {name}"),
-        }
+        self.launched.func(&[name]).unwrap()
     }
 
     fn call(&self, name: &str, args: &[u64]) -> Result<Option<Value>, Fault> {
