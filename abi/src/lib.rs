@@ -16,6 +16,7 @@
 //! - [`side`]: what the canonical ABI needs from one side of a call
 //! - [`plan`]: what one call does, decided once when it is linked
 //! - [`run`]: the interpreter, made of `lift` and `lower`
+//! - [`wire`]: values and faults as bytes, for calls that leave the OS process
 //! - [`typed`]: Rust types that cross the boundary without a [`value::Value`] in between
 //! - [`native`]: Rust types that stand for values, for typed calls of guests
 //! - [`sample`]: types and values made from bytes, for tests and fuzzers
@@ -46,3 +47,4 @@ pub mod types;
 pub mod value;
 pub mod vary;
 pub mod wave;
+pub mod wire;

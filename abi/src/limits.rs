@@ -21,3 +21,11 @@ pub const MAX_TYPE_DEPTH: u32 = 128;
 pub const MAX_VALUE_BYTES: usize = 1 << 30;
 /// Elements of a list that cross before others are let run.
 pub const ELEMENTS_A_TURN: u32 = 1 << 14;
+/// Bytes of a text in a message that is no component value: a path, a reason.
+pub const WIRE_TEXT_BYTES: usize = 64 << 10;
+/// Elements of a list in a message that is no component value: frames, handles.
+pub const WIRE_ELEMENTS: usize = 1 << 20;
+/// Fixed texts that come in messages and are kept for ever.
+pub const INTERNED_TEXTS: usize = 512;
+/// Bytes of each of them.
+pub const INTERNED_TEXT_BYTES: usize = 256;

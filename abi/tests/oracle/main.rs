@@ -5,6 +5,7 @@
 extern crate atoll_abi as abi;
 
 mod bump;
+mod carried;
 mod golden;
 mod properties;
 mod written;
