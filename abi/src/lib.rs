@@ -20,6 +20,7 @@
 //! - [`typed`]: Rust types that cross the boundary without a [`value::Value`] in between
 //! - [`native`]: Rust types that stand for values, for typed calls of guests
 //! - [`sample`]: types and values made from bytes, for tests and fuzzers
+//! - [`relay`]: components that pass values on, as text, for tests and fuzzers
 //! - [`vary`]: values made at random, changed, made simpler, for fuzzers
 //! - [`id`], [`state`], [`fault`]: names for what runs and how it ends
 //! - [`limits`]: every bound of the canonical ABI
@@ -35,6 +36,7 @@ pub mod limits;
 mod lower;
 pub mod native;
 pub mod plan;
+pub mod relay;
 pub mod run;
 pub mod sample;
 pub mod scope;

@@ -1,0 +1,322 @@
+//! The rungs, and one case over all of them.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use abi::fault::Trap;
+use abi::plan::Passing;
+use abi::relay::{Relay, Relays};
+use abi::run;
+use abi::side::Side;
+use abi::types::{FuncType, ResourceType};
+use abi::value::Value;
+use ipc::system::{Placement, System};
+use kernel::component::executable::Executable;
+use kernel::component::link::{Isolate, LinkOptions};
+use kernel::component::linked::{Export, ExportedFunc, Linked};
+use kernel::component::tree::Tree;
+use kernel::host::{HostCall, HostFunc, HostResource, Import, Imports};
+use kernel::jit::engine::Engine;
+use kernel::sched::machine::MachineOptions;
+
+/// How a call gets from front to back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rung {
+    /// Front and back are trees of their own: the interpreter lifts from the one and lowers into the other.
+    Interpreted,
+    /// One domain: a compiled adapter.
+    Fused,
+    /// Two domains of a tree that runs on no machine: the call nests on the caller's OS thread.
+    Nested,
+    /// Two domains on one worker.
+    Handoff,
+    /// Two domains on two workers.
+    Channel,
+}
+
+/// All but the first, which the others are compared with.
+pub const RUNGS: [Rung; 4] = [Rung::Fused, Rung::Nested, Rung::Handoff, Rung::Channel];
+
+/// A function type, and what front and back do.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The type of the function that is called all the way.
+    pub ty: FuncType,
+    /// Who calls over the rung.
+    pub front: Relay,
+    /// Who is called.
+    pub back: Relay,
+}
+
+/// One call: what the host sends, and what it returns at the far end.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// What is sent.
+    pub args: Vec<Value>,
+    /// What is returned.
+    pub result: Option<Value>,
+}
+
+/// What became of a call.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What arrived at the far end, if the call came that far.
+    pub seen: Option<Vec<Value>>,
+    /// What came back.
+    pub returned: Result<Option<Value>, Trap>,
+}
+
+impl Outcome {
+    /// As text: NaN is not equal to itself, and what both look like is.
+    pub fn text(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl Case {
+    /// Makes the calls over each rung, each call in a tree that has just been launched, and holds all of them to the
+    /// interpreter's answers, which it gives.
+    pub fn agree(&self, calls: &[Call]) -> Vec<Outcome> {
+        self.agree_but(calls, |_, _| false)
+    }
+
+    /// The same where `pardoned` allows an outcome, the second, that is not the interpreter's, the first.
+    pub fn agree_but(&self, calls: &[Call], pardoned: impl Fn(&Outcome, &Outcome) -> bool) -> Vec<Outcome> {
+        let routes = Routes::new(self);
+        let expected = routes.outcomes(Rung::Interpreted, calls);
+        for rung in RUNGS {
+            for ((have, want), call) in routes.outcomes(rung, calls).iter().zip(&expected).zip(calls) {
+                let agree = have.text() == want.text() || pardoned(want, have);
+                assert!(agree, "{}", self.report(rung, call, have, want));
+            }
+        }
+        expected
+    }
+
+    /// The same with guests that mean well: what was sent arrives, and what was returned comes back.
+    pub fn echo(&self, calls: &[Call]) {
+        for (outcome, call) in self.agree(calls).iter().zip(calls) {
+            let honest = Outcome { seen: Some(call.args.clone()), returned: Ok(call.result.clone()) };
+            assert_eq!(outcome.text(), honest.text(), "{}: what came of it, what was sent", self.ty);
+        }
+    }
+
+    fn report(&self, rung: Rung, call: &Call, have: &Outcome, want: &Outcome) -> String {
+        let mut text = format!("{rung:?} and the interpreter do not agree about a {}\n", self.ty);
+        let shortened = |text: String| text.chars().take(2_000).collect::<String>();
+        for (name, what) in [("sent", format!("{call:?}")), ("have", have.text()), ("want", want.text())] {
+            writeln!(text, "{name}: {}", shortened(what)).unwrap();
+        }
+        writeln!(text, "front: {:?}\nback: {:?}", self.front, self.back).unwrap();
+        text
+    }
+}
+
+/// A call of an exported function of one tree.
+pub type Ask<'t> = dyn FnMut(&str, Vec<Value>) -> Result<Option<Value>, Trap> + 't;
+
+/// Launches a component once for each rung, each of its processes a domain where there is a boundary, and lets `check` call
+/// it.
+pub fn each_rung(text: &str, check: impl Fn(Rung, &mut Ask<'_>)) {
+    let engine = Engine::new().unwrap();
+    let executable = Executable::parse(&engine, &wat::parse_str(text).unwrap()).unwrap();
+    let link = |isolate| {
+        let options = LinkOptions { isolate, ..LinkOptions::new("ladder") };
+        Arc::new(executable.link(&Imports::default(), &options).unwrap())
+    };
+    for rung in RUNGS {
+        let isolate = if rung == Rung::Fused { Isolate::Nothing } else { Isolate::All };
+        let mut tree = Tree::launch(&engine, link(isolate), Box::new(())).unwrap();
+        match workers(rung) {
+            None => check(rung, &mut |name, args| {
+                let func = exported(&tree, name);
+                tree.call(&func, &args).map_err(|fault| fault.trap)
+            }),
+            Some(workers) => {
+                let system = system(workers);
+                let tree = system.run(tree, Placement::default());
+                check(rung, &mut |name, args| {
+                    tree.call(&tree.func(&[name]).unwrap(), args).map_err(|fault| fault.trap)
+                });
+            }
+        }
+    }
+}
+
+/// How many workers a rung needs; none if it needs no machine.
+fn workers(rung: Rung) -> Option<usize> {
+    match rung {
+        Rung::Interpreted | Rung::Fused | Rung::Nested => None,
+        Rung::Handoff => Some(1),
+        Rung::Channel => Some(2),
+    }
+}
+
+fn system(workers: usize) -> System {
+    System::start(MachineOptions { workers: Some(workers), ..MachineOptions::default() }).unwrap()
+}
+
+/// What front and back of a case were linked to.
+struct Routes {
+    engine: Engine,
+    far: Arc<Far>,
+    bridge: Arc<Bridge>,
+    /// Front and back in one domain, and each in its own.
+    together: Arc<Linked>,
+    apart: Arc<Linked>,
+    /// Each for itself.
+    front: Arc<Linked>,
+    back: Arc<Linked>,
+    /// One worker, and two.
+    one: System,
+    two: System,
+}
+
+impl Routes {
+    fn new(case: &Case) -> Routes {
+        let engine = Engine::new().unwrap();
+        let relays = Relays::of(&case.ty).expect("values that fit into a relay's memory");
+        let far = Arc::new(Far::default());
+        let bridge = Arc::new(Bridge::default());
+        let link = |text: &str, host: Arc<dyn HostFunc>, isolate| {
+            let wasm = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+            let executable =
+                Executable::parse(&engine, &wasm).unwrap_or_else(|error| panic!("{error}\n{text}"));
+            let options = LinkOptions { isolate, ..LinkOptions::new("ladder") };
+            let linked = executable.link(&offers(host), &options);
+            Arc::new(linked.unwrap_or_else(|error| panic!("{error}\n{text}")))
+        };
+        let pair = relays.pair(&case.front, &case.back);
+        let host = || Arc::clone(&far) as Arc<dyn HostFunc>;
+        Routes {
+            together: link(&pair, host(), Isolate::Nothing),
+            apart: link(&pair, host(), Isolate::All),
+            front: link(
+                &relays.alone(&case.front),
+                Arc::clone(&bridge) as Arc<dyn HostFunc>,
+                Isolate::Nothing,
+            ),
+            back: link(&relays.alone(&case.back), host(), Isolate::Nothing),
+            one: system(1),
+            two: system(2),
+            far,
+            bridge,
+            engine,
+        }
+    }
+
+    fn outcomes(&self, rung: Rung, calls: &[Call]) -> Vec<Outcome> {
+        calls.iter().map(|call| self.outcome(rung, call)).collect()
+    }
+
+    fn outcome(&self, rung: Rung, call: &Call) -> Outcome {
+        *lock(&self.far.result) = call.result.clone();
+        lock(&self.far.seen).take();
+        let returned = match rung {
+            Rung::Interpreted => {
+                *lock(&self.bridge.0) = Some(self.tree(&self.back));
+                self.direct(&self.front, "h2", &call.args)
+            }
+            Rung::Fused => self.direct(&self.together, "h", &call.args),
+            Rung::Nested => self.direct(&self.apart, "h", &call.args),
+            Rung::Handoff => self.carried(&self.one, &call.args),
+            Rung::Channel => self.carried(&self.two, &call.args),
+        };
+        Outcome { seen: lock(&self.far.seen).take(), returned }
+    }
+
+    fn tree(&self, linked: &Arc<Linked>) -> Tree {
+        Tree::launch(&self.engine, Arc::clone(linked), Box::new(())).unwrap()
+    }
+
+    /// Calls on this OS thread.
+    fn direct(&self, linked: &Arc<Linked>, name: &str, args: &[Value]) -> Result<Option<Value>, Trap> {
+        let mut tree = self.tree(linked);
+        let func = exported(&tree, name);
+        tree.call(&func, args).map_err(|fault| fault.trap)
+    }
+
+    /// Calls on a machine.
+    fn carried(&self, system: &System, args: &[Value]) -> Result<Option<Value>, Trap> {
+        let linked = Arc::clone(&self.apart);
+        let tree = system.launch(&self.engine, linked, Box::new(()), Placement::default()).unwrap();
+        let func = tree.func(&["h"]).unwrap();
+        tree.call(&func, args.to_vec()).map_err(|fault| fault.trap)
+    }
+}
+
+/// What the host offers to relays.
+fn offers(host: Arc<dyn HostFunc>) -> Imports {
+    let mut imports = Imports::default();
+    imports.names.insert("h".to_owned(), Import::Func(host));
+    for number in 0..2 {
+        let resource = HostResource { ty: ResourceType::host(number), drop: None };
+        imports.names.insert(format!("r{number}"), Import::Resource(resource));
+    }
+    imports
+}
+
+fn exported(tree: &Tree, name: &str) -> ExportedFunc {
+    match tree.export(&[name]) {
+        Some(Export::Func(func)) => func.clone(),
+        _ => panic!("there is no function `{name}`"),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The far end: notes what arrives.
+#[derive(Default)]
+struct Far {
+    seen: Mutex<Option<Vec<Value>>>,
+    result: Mutex<Option<Value>>,
+}
+
+impl HostFunc for Far {
+    fn ty(&self) -> Option<&FuncType> {
+        None
+    }
+
+    fn call(&self, call: &mut dyn HostCall) -> Result<(), Trap> {
+        serve(call, |args| {
+            *lock(&self.seen) = Some(args);
+            Ok(lock(&self.result).clone())
+        })
+    }
+}
+
+/// The way from front to back where both are trees of their own.
+#[derive(Default)]
+struct Bridge(Mutex<Option<Tree>>);
+
+impl HostFunc for Bridge {
+    fn ty(&self) -> Option<&FuncType> {
+        None
+    }
+
+    fn call(&self, call: &mut dyn HostCall) -> Result<(), Trap> {
+        let mut tree = lock(&self.0).take().expect("each call has a tree to lead to");
+        serve(call, |args| {
+            let func = exported(&tree, "h2");
+            tree.call(&func, &args).map_err(|fault| fault.trap)
+        })
+    }
+}
+
+/// Serves a call with values.
+fn serve(
+    call: &mut dyn HostCall,
+    answer: impl FnOnce(Vec<Value>) -> Result<Option<Value>, Trap>,
+) -> Result<(), Trap> {
+    let ty = call.func_type();
+    let (params, results) = (Passing::params(&ty), Passing::results(&ty));
+    let mut core = call.core().to_vec();
+    let side: &mut dyn Side = call;
+    let args = run::lift_params(side, &ty, &params, &core)?;
+    let result = answer(args)?;
+    run::lower_results(side, &ty, &params, &results, result.as_ref(), &mut core)?;
+    call.core().copy_from_slice(&core);
+    Ok(())
+}
