@@ -67,6 +67,15 @@ struct Desk {
     actor: RwLock<Arc<Actor>>,
     account: Arc<Account>,
     placement: Placement,
+    home: Option<usize>,
+}
+
+/// The worker that a domain is bound to, and why it cannot run, if it cannot.
+fn placed(placement: Placement, workers: usize) -> (Option<usize>, Option<String>) {
+    match placement.place.home(workers) {
+        Ok(home) => (home, None),
+        Err(why) => (None, Some(why)),
+    }
 }
 
 /// Carries calls between the domains of a tree.
@@ -80,17 +89,24 @@ impl Launched {
         tree: Tree,
         placement: &dyn Fn(u32, &str) -> Placement,
     ) -> Launched {
-        let desks = (0..tree.domain_count())
-            .map(|number| {
-                let root = tree.linked().processes().iter().find(|process| process.place.domain == number);
-                let name: Arc<str> = root.map_or("", |process| process.path.as_str()).into();
+        let desks = tree
+            .linked()
+            .domain_roots()
+            .map(|(number, path)| {
+                let name: Arc<str> = path.into();
                 let placement = placement(number, &name);
                 let station = Station(stations.fetch_add(1, Ordering::Relaxed));
                 let account = machine.account(placement.share);
                 let actor =
                     Actor::new(station, name, placement.mailbox, placement.limits, tree.undelivered());
-                actor.sit(machine.spawn(Arc::clone(&account), actor.body(tree.server(number), None)));
-                Desk { actor: RwLock::new(actor), account, placement }
+                let (body, to_pay) = (actor.body(tree.server(number), None), Arc::clone(&account));
+                let (home, misplaced) = placed(placement, machine.workers());
+                actor.sit(match home {
+                    Some(worker) => machine.spawn_at(worker, to_pay, body),
+                    None => machine.spawn(to_pay, body),
+                });
+                misplaced.into_iter().for_each(|why| actor.kill(Trap::Killed(why)));
+                Desk { actor: RwLock::new(actor), account, placement, home }
             })
             .collect();
         let (waits, stations) = (Arc::clone(waits), Arc::clone(stations));
@@ -223,7 +239,7 @@ impl Shared {
         let next = Actor::new(station, failed.name().into(), mailbox, limits, self.tree.undelivered());
         let body = next.body(self.tree.server(number), Some(why));
         let stopped = || Trap::Gone("the machine has stopped".to_owned());
-        let thread = self.spawner.spawn(Arc::clone(&desk.account), body).ok_or_else(stopped)?;
+        let thread = self.spawner.spawn(Arc::clone(&desk.account), body, desk.home).ok_or_else(stopped)?;
         next.sit(thread.clone());
         *present = next;
         drop(present);

@@ -34,6 +34,39 @@ pub struct Placement {
     pub mailbox: usize,
     /// Limits of calls to it.
     pub limits: CallLimits,
+    /// Where it runs, which decides how calls get to it.
+    pub place: Place,
+}
+
+/// Where a domain runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// At whichever worker has time.
+    #[default]
+    Anywhere,
+    /// At this worker of the machine, never at another one: calls from other workers are messages to it.
+    Worker(usize),
+    /// In an OS process of its own.
+    OwnProcess,
+}
+
+impl Place {
+    /// The worker that it is bound to, on a machine of so many.
+    ///
+    /// # Errors
+    /// Why it cannot be there, in words.
+    pub(crate) fn home(self, workers: usize) -> Result<Option<usize>, String> {
+        match self {
+            Place::Anywhere => Ok(None),
+            Place::Worker(worker) if worker < workers => Ok(Some(worker)),
+            Place::Worker(worker) => {
+                Err(format!("it is to run at worker {worker}, but the machine has {workers}, counted from 0"))
+            }
+            Place::OwnProcess => {
+                Err("it is to run in an OS process of its own, which is not supported yet".to_owned())
+            }
+        }
+    }
 }
 
 /// How many calls may wait for a domain if nobody says otherwise.
@@ -41,7 +74,8 @@ const MAILBOX: usize = 64;
 
 impl Default for Placement {
     fn default() -> Placement {
-        Placement { share: Share::default(), mailbox: MAILBOX, limits: CallLimits::default() }
+        let (share, limits, place) = (Share::default(), CallLimits::default(), Place::default());
+        Placement { share, mailbox: MAILBOX, limits, place }
     }
 }
 
@@ -85,7 +119,7 @@ impl System {
     /// begins with. The launch itself runs on the first domain's share.
     ///
     /// # Errors
-    /// As [`System::launch`]; a library that begins with more than a quota leaves.
+    /// As [`System::launch`]; a library that begins with more than a quota leaves; a place that there is not.
     pub fn launch_within(
         &self,
         engine: &Engine,
@@ -96,6 +130,11 @@ impl System {
     ) -> Result<Launched, LaunchError> {
         let root = linked.processes().first().map_or("", |root| root.path.as_str());
         let share = placement(0, root).share;
+        for (number, path) in linked.domain_roots() {
+            if let Err(why) = placement(number, path).place.home(self.machine.workers()) {
+                return Err(LaunchError::Resource(format!("the domain of {path} has no place: {why}")));
+            }
+        }
         let tree = launcher::launch(&self.machine, share, engine, linked, host, quotas)?;
         Ok(self.run_with(tree, placement))
     }
@@ -106,7 +145,8 @@ impl System {
         self.run_with(tree, |_, _| placement)
     }
 
-    /// The same with a placement for each domain, by its number and the path of the process that it begins with.
+    /// The same with a placement for each domain, by its number and the path of the process that it begins with. A
+    /// domain whose place there is not has ended before it begins.
     #[must_use]
     pub fn run_with(&self, tree: Tree, placement: impl Fn(u32, &str) -> Placement) -> Launched {
         Launched::new(&self.machine, &self.waits, &self.stations, tree, &placement)

@@ -14,7 +14,7 @@ use abi::fault::Trap;
 use abi::value::Value;
 use atoll_ipc::actor::CallLimits;
 use atoll_ipc::launched::Launched;
-use atoll_ipc::system::{Placement, System};
+use atoll_ipc::system::{Place, Placement, System};
 use executor::block_on;
 use kernel::component::executable::Executable;
 use kernel::component::link::{Isolate, LinkOptions};
@@ -23,7 +23,7 @@ use kernel::component::port::{EdgePolicy, OnFault};
 use kernel::component::tree::Tree;
 use kernel::host::Imports;
 use kernel::jit::engine::Engine;
-use kernel::sched::account::Share;
+use kernel::quota::Quotas;
 use kernel::sched::machine::{Machine, MachineOptions};
 
 /// The store traps when it is asked for more than 9, and never answers when it is asked for 7. The cart asks it, and tells
@@ -79,7 +79,7 @@ fn shop_with(edge: EdgePolicy) -> Tree {
 }
 
 fn placement(limits: CallLimits) -> Placement {
-    Placement { share: Share::default(), mailbox: 2, limits }
+    Placement { mailbox: 2, limits, ..Placement::default() }
 }
 
 fn system() -> System {
@@ -211,4 +211,35 @@ fn no_answer_is_lost_whatever_the_schedule() {
         system.machine().run_until_idle();
         assert_eq!(system.machine().thread_count(), 0, "seed {seed}");
     }
+}
+
+#[test]
+fn a_domain_stays_at_the_worker_that_it_was_placed_at() {
+    let system = system();
+    let engine = Engine::new().unwrap();
+    let executable = Executable::parse(&engine, &wat::parse_str(SHOP).unwrap()).unwrap();
+    let options = LinkOptions { isolate: Isolate::All, ..LinkOptions::new("shop") };
+    let linked = Arc::new(executable.link(&Imports::default(), &options).unwrap());
+    let at = |place| Placement { place, ..Placement::default() };
+    let launched = system
+        .launch_within(&engine, Arc::clone(&linked), Box::new(()), Quotas::default(), |number, _| {
+            at(Place::Worker(number as usize % 2))
+        })
+        .unwrap();
+    let homes = |launched: &Launched| -> Vec<Option<usize>> {
+        (0..3).map(|number| launched.domain(number).unwrap().thread().unwrap().home()).collect()
+    };
+    assert_eq!(ask(&launched, 4), Ok(Some(Value::S32(40))));
+    launched.restart(1, "by a test").unwrap();
+    assert_eq!(ask(&launched, 5), Ok(Some(Value::S32(50))));
+    assert_eq!(homes(&launched), [Some(0), Some(1), Some(0)]);
+    let refused = |place| {
+        let launched = system.launch(&engine, Arc::clone(&linked), Box::new(()), at(place));
+        launched.err().unwrap().to_string()
+    };
+    assert_eq!(
+        refused(Place::Worker(2)),
+        "the domain of /shop has no place: it is to run at worker 2, but the machine has 2, counted from 0"
+    );
+    assert!(refused(Place::OwnProcess).contains("an OS process of its own, which is not supported yet"));
 }

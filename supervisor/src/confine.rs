@@ -219,6 +219,7 @@ impl Limits {
                 wall_clock_ns: value_for(&self.call_time, process).map(|span| span.0),
                 message_bytes: value_for(&self.message, process).map(|size| size.0),
             },
+            place: usual.place,
         }
     }
 

@@ -231,6 +231,15 @@ impl Linked {
         &self.processes
     }
 
+    /// The domains, in order, each by its number and the path of the process that it begins with.
+    pub fn domain_roots(&self) -> impl Iterator<Item = (u32, &str)> {
+        let root = |domain: &LinkedDomain| {
+            let first = domain.processes.first().and_then(|index| self.processes.get(*index as usize));
+            first.map_or("", |process| process.path.as_str())
+        };
+        (0..).zip(self.domains.iter().map(root))
+    }
+
     /// How many domains the tree has.
     #[must_use]
     pub fn domains(&self) -> usize {

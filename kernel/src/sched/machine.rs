@@ -168,7 +168,21 @@ impl Machine {
 
     /// A new thread. It waits until it is woken.
     pub fn spawn(&self, account: Arc<Account>, body: Box<dyn Body>) -> Thread {
-        self.pool.spawn(account, body)
+        self.pool.spawn(account, body, None)
+    }
+
+    /// The same at one worker, from which it never moves.
+    ///
+    /// # Panics
+    /// If `worker` is not less than [`Self::workers`].
+    pub fn spawn_at(&self, worker: usize, account: Arc<Account>, body: Box<dyn Body>) -> Thread {
+        self.pool.spawn(account, body, Some(worker))
+    }
+
+    /// How many workers it has.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.pool.seats.len()
     }
 
     /// For whoever starts threads of a machine that others hold.
@@ -217,11 +231,15 @@ impl Machine {
 pub struct Spawner(Weak<Pool>);
 
 impl Spawner {
-    /// A new thread, as [`Machine::spawn`] makes it; `None` once the machine stops.
+    /// A new thread, as [`Machine::spawn`] makes it, or at one worker as [`Machine::spawn_at`]; `None` once the machine
+    /// stops.
+    ///
+    /// # Panics
+    /// If there is no such worker.
     #[must_use]
-    pub fn spawn(&self, account: Arc<Account>, body: Box<dyn Body>) -> Option<Thread> {
+    pub fn spawn(&self, account: Arc<Account>, body: Box<dyn Body>, home: Option<usize>) -> Option<Thread> {
         let pool = self.0.upgrade()?;
-        (!pool.stopping.load(Ordering::SeqCst)).then(|| pool.spawn(account, body))
+        (!pool.stopping.load(Ordering::SeqCst)).then(|| pool.spawn(account, body, home))
     }
 }
 

@@ -68,10 +68,19 @@ impl Pool {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new thread, which waits.
-    pub fn spawn(self: &Arc<Pool>, account: Arc<Account>, body: Box<dyn Body>) -> Thread {
-        let seat = self.next_seat.fetch_add(1, Ordering::Relaxed) % self.seats.len();
-        let thread = Thread::new(account, body, self, seat);
+    /// A new thread, which waits. With a home it runs at that worker only.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    pub fn spawn(
+        self: &Arc<Pool>,
+        account: Arc<Account>,
+        body: Box<dyn Body>,
+        home: Option<usize>,
+    ) -> Thread {
+        assert!(home.is_none_or(|home| home < self.seats.len()), "a home is a worker of the machine");
+        let seat = home.unwrap_or_else(|| self.next_seat.fetch_add(1, Ordering::Relaxed) % self.seats.len());
+        let thread = Thread::new(account, body, self, seat, home);
         self.live().insert(Arc::as_ptr(&thread.0), thread.clone());
         // After it is among the living: who closes the pool looks at those after that.
         if let Some(trap) = self.closed.get() {

@@ -65,6 +65,8 @@ pub(super) struct Record {
     /// The worker that runs it, or did.
     pub seat: AtomicUsize,
     pub pinned: AtomicBool,
+    /// The only worker that may run it, if that was said.
+    pub home: Option<usize>,
     pub verdict: Verdict<Trap>,
     pub running: Running,
 }
@@ -86,13 +88,20 @@ unsafe impl Send for Running {}
 unsafe impl Sync for Running {}
 
 impl Thread {
-    pub(super) fn new(account: Arc<Account>, body: Box<dyn Body>, pool: &Arc<Pool>, seat: usize) -> Thread {
+    pub(super) fn new(
+        account: Arc<Account>,
+        body: Box<dyn Body>,
+        pool: &Arc<Pool>,
+        seat: usize,
+        home: Option<usize>,
+    ) -> Thread {
         Thread(Arc::new(Record {
             state: State::default(),
             account,
             pool: Arc::downgrade(pool),
             seat: AtomicUsize::new(seat),
             pinned: AtomicBool::new(false),
+            home,
             verdict: Verdict::default(),
             running: Running {
                 body: UnsafeCell::new(Some(body)),
@@ -176,6 +185,12 @@ impl Thread {
         &self.0.account
     }
 
+    /// The only worker that may run it, if it has one.
+    #[must_use]
+    pub fn home(&self) -> Option<usize> {
+        self.0.home
+    }
+
     /// Whether both are the same thread.
     #[must_use]
     pub fn is(&self, other: &Thread) -> bool {
@@ -207,7 +222,7 @@ impl Runnable for Thread {
         &self.0.account
     }
     fn pinned(&self) -> bool {
-        self.0.pinned.load(Ordering::Relaxed)
+        self.0.home.is_some() || self.0.pinned.load(Ordering::Relaxed)
     }
     fn condemned(&self) -> bool {
         self.0.is_condemned()

@@ -156,7 +156,7 @@ impl Office {
         let linked = Arc::new(executable.link(&imports, &options).unwrap());
         let tree = executable.launch(&linked, Box::new(wasi.build().unwrap())).unwrap();
         let system = System::on(machine);
-        let placement = Placement { share: Share::default(), mailbox: 4, limits: CallLimits::default() };
+        let placement = Placement { mailbox: 4, ..Placement::default() };
         let launched = system.run(tree, placement);
         (system, Office { launched })
     }
