@@ -5,6 +5,8 @@
 //! - [`console`]: the command line, from arguments to exit code; [`args`], [`grant`]: what can be asked for
 //! - [`live`]: a tree that runs; [`confine`]: its domains and limits; [`interrupt`]: what ends it; [`measure`]: numbers
 //!   with units
+//! - [`tend`]: what keeps a tree running; [`steward`]: whatever runs one, as others see it;
+//!   [`unsupervised`]: that without a policy; [`logs`]: what the processes have printed
 //! - [`launch`], [`survey`], [`check`], [`world`]: what `run`, `tree`, `validate` and `wit` do
 //! - [`program`]: from a path to a component; [`preview1`]: a component around a core module;
 //!   [`image_file`]: what `compile` writes
@@ -15,6 +17,7 @@
 //! - [`complaint`], [`blame`]: what a person reads when something cannot be done, and when a guest faults
 //! - [`fuzz`]: looks for calls that make a component fail
 //! - [`wast`]: runs the scripts of WebAssembly's official suites
+//! - [`limits`]: every bound
 //! - [`exit_code`]: exit codes; [`paint`], [`progress`]: what a terminal shows beyond text
 
 pub mod args;
@@ -32,7 +35,9 @@ pub mod grant;
 pub mod image_file;
 mod interrupt;
 pub mod launch;
+pub mod limits;
 pub mod live;
+pub mod logs;
 pub mod measure;
 pub mod nearest;
 pub mod paint;
@@ -41,8 +46,11 @@ pub mod program;
 pub mod progress;
 
 pub mod spent;
+pub mod steward;
 pub mod survey;
+pub mod tend;
 pub mod treetext;
 pub mod treeview;
+pub mod unsupervised;
 pub mod wast;
 pub mod world;

@@ -22,6 +22,7 @@ use crate::fuzz::held::Callee;
 use crate::interrupt::Interrupts;
 use crate::measure::{Count, Span};
 use crate::spent::Used;
+use crate::unsupervised::Unsupervised;
 
 /// The machine that a tree runs on.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -40,6 +41,7 @@ const MACHINE: &str = "Machine";
 #[derive(Debug)]
 pub struct Live {
     launched: Arc<Launched>,
+    steward: Arc<Unsupervised>,
     interrupts: Interrupts,
     /// Ends after what runs on it.
     _system: System,
@@ -80,13 +82,21 @@ impl Live {
         let launched = system.launch_within(engine, Arc::clone(&linked), Box::new(wasi), quotas, placement);
         let launched = Arc::new(launched.map_err(|error| unlaunched(path, error))?);
         interrupts.end(&launched);
-        Ok(Live { launched, interrupts, _system: system })
+        let name = linked.processes().first().map_or_else(String::new, |root| root.name.clone());
+        let steward = Unsupervised::new(name, path, &launched);
+        Ok(Live { launched, steward: Arc::new(steward), interrupts, _system: system })
     }
 
     /// The tree.
     #[must_use]
     pub fn tree(&self) -> &Tree {
         self.launched.tree()
+    }
+
+    /// The tree as others see it: what they can do with it.
+    #[must_use]
+    pub fn steward(&self) -> &Arc<Unsupervised> {
+        &self.steward
     }
 
     /// What it has used so far.
