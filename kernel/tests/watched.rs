@@ -29,6 +29,23 @@ const MODULE: &str = r#"(module
         (loop $again
             (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
             (br_if $again (local.get 0))))
+    (tag $odd) (tag $large)
+    (func (export "throws") (param i32) (result i32)
+        (block $odd (block $other
+            (try_table (catch $odd $odd) (catch_all $other)
+                (if (i32.gt_u (local.get 0) (i32.const 9)) (then (throw $large)))
+                (if (i32.and (local.get 0) (i32.const 1)) (then (throw $odd))))
+            (return (i32.const 1)))
+            (return (i32.const 2)))
+        (i32.const 3))
+    (func (export "passes") (param i32) (result i32)
+        (block $large
+            (try_table (catch $large $large)
+                (try_table (catch $odd 1)
+                    (if (i32.gt_u (local.get 0) (i32.const 9)) (then (throw $large)))
+                    (if (i32.and (local.get 0) (i32.const 1)) (then (throw $odd)))))
+            (return (i32.const 1)))
+        (i32.const 3))
     (func (export "magic") (param i64) (result i32)
         (i64.eq (local.get 0) (i64.const 0x1234_5678_9abc)))
     (func (export "texts") (result i32)
@@ -81,6 +98,22 @@ fn results_are_the_same_and_edges_are_told_apart() {
         let all = guest.board.edges();
         assert!(runs.iter().flatten().all(|(edge, count)| *edge < all && *count == 1), "{runs:?}");
     }
+}
+
+#[test]
+fn handlers_of_exceptions_have_edges() {
+    let mut guest = Guest::new(Watch::Edges);
+    let mut taken = |name: &str, arg, result| {
+        assert_eq!(guest.call(name, &[arg], 1), Ok(vec![result]), "{name} {arg}");
+        guest.edges()
+    };
+    // A throw is behind an `if`; so that only handlers can differ, each is compared with what went the same way.
+    let (even, odd, large) = (taken("throws", 2, 1), taken("throws", 3, 3), taken("throws", 10, 2));
+    let handled = |edges: &[(u32, u8)]| edges.iter().filter(|edge| !even.contains(edge)).count();
+    assert_eq!((handled(&odd), handled(&large)), (2, 2), "the arm that throws, and the clause that catches");
+    let (even, large) = (taken("passes", 2, 1), taken("passes", 10, 3));
+    let new = large.iter().filter(|edge| !even.contains(edge)).count();
+    assert_eq!(new, 3, "the arm that throws, the handler that lets it pass, the clause that catches");
 }
 
 #[test]

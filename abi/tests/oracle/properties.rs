@@ -7,6 +7,7 @@ use abi::plan::Passing;
 use abi::sample::Sampler;
 use abi::side::Encoding;
 use abi::types::{FuncType, ResourceType, ValType};
+use abi::value::Value;
 use abi::{run, wave};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 
@@ -76,6 +77,18 @@ proptest! {
         if let Ok(value) = run::lift_flat(&mut side, &ty, &core) {
             assert!(value.is(&ty));
         }
+    }
+
+    #[test]
+    fn flags_have_the_bits_of_their_labels(count in 1_usize..=32, bits in any::<u32>()) {
+        let labels: Vec<Box<str>> = (0..count).map(|i| format!("l{i}").into()).collect();
+        let ty = ValType::Flags(labels.into());
+        let known = u32::MAX >> (32 - count);
+        let mut side = Bump::new(Encoding::Utf8, 0);
+        let lifted = run::lift_flat(&mut side, &ty, &[u64::from(bits)]).unwrap();
+        assert_eq!(lifted, Value::Flags(bits & known));
+        side.memory = bits.to_le_bytes().to_vec();
+        assert_eq!(run::load(&mut side, &ty, 0).unwrap(), Value::Flags(bits & known));
     }
 
     #[test]

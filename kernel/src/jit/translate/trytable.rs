@@ -85,6 +85,7 @@ impl FuncTranslator<'_> {
             }
         }
         if open {
+            self.watch_edge();
             self.raise(exception);
         }
         self.reachable = true;
@@ -112,6 +113,7 @@ impl FuncTranslator<'_> {
             self.builder.switch_to_block(then);
             next
         });
+        self.watch_edge();
         let mut args = Vec::new();
         if let Some(tag) = tag {
             for (slot, &ty) in (0..).zip(&self.module.tag_type(tag).params) {
