@@ -5,6 +5,7 @@
 //!
 //! - [`book`]: the pages of `docs` are linked, and link to what is there
 //! - [`masked`]: a source file with strings and comments told apart from code
+//! - [`mutants`]: the changes that tests must notice fit the sources
 //! - [`shape`]: sizes, module docs and file names (rules 1, 3, 4)
 //! - [`words`]: `unsafe`, `cfg`, imports and names (rules 13, 17, 18)
 //! - [`matrix`]: who may import what (rule 19)
@@ -12,6 +13,7 @@
 mod book;
 mod masked;
 mod matrix;
+mod mutants;
 mod shape;
 mod words;
 
@@ -124,4 +126,9 @@ fn dependencies_are_declared_and_allowed() {
 #[test]
 fn the_book_is_whole() {
     report(book::check(&root()));
+}
+
+#[test]
+fn what_must_be_noticed_can_still_be_broken() {
+    report(mutants::check(&root()));
 }
