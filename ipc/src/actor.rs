@@ -5,13 +5,15 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 use abi::fault::{Fault, Trap};
 use kernel::component::carrier::{Crossing, Server, Undelivered};
+use kernel::component::neighbour::Receiver;
 use kernel::component::port::DEADLINE;
+use kernel::sched::handoff::note_callers;
 use kernel::sched::park::{self, Waiter};
 use kernel::sched::thread::{Body, Next, Thread};
 
 use crate::mailbox::{Answer, Mailbox, Message, Refused};
 use crate::reply::{self, Pending};
-use crate::waits::{Station, Waits};
+use crate::waits::{Station, Waiting, Waits};
 
 /// Limits of the calls that a domain serves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,7 +100,12 @@ impl Actor {
     /// How many calls it has been given.
     #[must_use]
     pub fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
+        self.calls.load(Ordering::Relaxed) + self.thread.get().map_or(0, Thread::visits)
+    }
+
+    /// Whether it may be called without a message: calls to it have no limits that a message is measured by.
+    pub(crate) fn is_open(&self) -> bool {
+        self.limits == CallLimits::default()
     }
 
     /// The calls that wait for it.
@@ -125,31 +132,37 @@ impl Actor {
         waits: &Waits,
         after_ns: Option<u64>,
     ) -> Answer {
-        let _waiting = match from {
-            Some(from) => Some(waits.begin(from.station, &from.name, self.station, &self.name)?),
-            None => None,
-        };
-        let began_ns = park::now_ns();
-        let deadline_ns = after_ns.map(|after_ns| began_ns.saturating_add(after_ns));
-        let pause = |limit| -> Result<(), Fault> {
-            match deadline_ns {
-                Some(at_ns) if park::now_ns() >= at_ns => Err(late(began_ns, at_ns, limit)),
-                _ => Ok(park::park(deadline_ns)?),
-            }
-        };
+        let _waiting = from.map(|from| self.is_waited_for(from, waits)).transpose()?;
+        let patience = Patience::new(park::now_ns(), after_ns);
         let (mut message, pending) = self.start(crossing)?;
         while let Some(refused) = self.send(message, Waiter::current)? {
             message = refused;
-            pause(NO_ROOM)?;
+            patience.pause(NO_ROOM)?;
         }
-        loop {
-            if let Some(answer) = pending.take(Waiter::current) {
-                return answer;
-            }
-            if let Err(fault) = pause(DEADLINE) {
-                return pending.abandon().unwrap_or(Err(fault));
-            }
-        }
+        patience.wait(&pending)
+    }
+
+    /// Waits, for domain `from`, for a call that was handed over to this one at `began_ns` and has left the processor.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub(crate) fn follow(
+        &self,
+        from: &Actor,
+        waits: &Waits,
+        began_ns: u64,
+        after_ns: Option<u64>,
+        go_on: &mut dyn FnMut(Receiver),
+    ) -> Answer {
+        let _waiting = self.is_waited_for(from, waits)?;
+        let (reply, pending) = reply::pair(Some(self.undelivered.clone()));
+        go_on(Box::new(move |answer| reply.answer(answer)));
+        Patience::new(began_ns, after_ns).wait(&pending)
+    }
+
+    fn is_waited_for<'w>(&self, from: &Actor, waits: &'w Waits) -> Result<Waiting<'w>, Trap> {
+        note_callers();
+        waits.begin(from.station, &from.name, self.station, &self.name)
     }
 
     /// Sends a message, or gives it back if there is no room; then `waiter` is woken when there may be.
@@ -273,8 +286,37 @@ impl Drop for Serving {
 /// A deadline that passed before there was room for the message.
 const NO_ROOM: &str = "deadline of a call in ns, waiting for room in a mailbox";
 
-fn late(began_ns: u64, deadline_ns: u64, limit: &'static str) -> Fault {
-    let allowed = deadline_ns.saturating_sub(began_ns);
-    let value = park::now_ns().saturating_sub(began_ns);
-    Fault::new(Trap::Limit { limit, value, allowed })
+/// How long a caller waits.
+struct Patience {
+    began_ns: u64,
+    deadline_ns: Option<u64>,
+}
+
+impl Patience {
+    fn new(began_ns: u64, after_ns: Option<u64>) -> Patience {
+        Patience { began_ns, deadline_ns: after_ns.map(|after_ns| began_ns.saturating_add(after_ns)) }
+    }
+
+    /// Parks until somebody wakes whoever runs this.
+    fn pause(&self, limit: &'static str) -> Result<(), Fault> {
+        match self.deadline_ns {
+            Some(at_ns) if park::now_ns() >= at_ns => {
+                let value = park::now_ns().saturating_sub(self.began_ns);
+                let allowed = at_ns.saturating_sub(self.began_ns);
+                Err(Fault::new(Trap::Limit { limit, value, allowed }))
+            }
+            _ => Ok(park::park(self.deadline_ns)?),
+        }
+    }
+
+    fn wait(&self, pending: &Pending) -> Answer {
+        loop {
+            if let Some(answer) = pending.take(Waiter::current) {
+                return answer;
+            }
+            if let Err(fault) = self.pause(DEADLINE) {
+                return pending.abandon().unwrap_or(Err(fault));
+            }
+        }
+    }
 }

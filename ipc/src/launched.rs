@@ -11,14 +11,15 @@ use abi::id::DomainId;
 use abi::value::{Resource, Value};
 use kernel::component::carrier::{Carrier, Crossing};
 use kernel::component::linked::ExportedFunc;
+use kernel::component::neighbour::Resident;
 use kernel::component::port::{EdgePolicy, OnFault};
 use kernel::component::tree::Tree;
 use kernel::sched::account::Account;
 use kernel::sched::machine::{Machine, Spawner};
 use kernel::sched::park::{Waiter, current_thread};
-use kernel::sched::thread::Thread;
 
 use crate::actor::Actor;
+use crate::doorway::Doorway;
 use crate::mailbox::{Answer, Message};
 use crate::reply::Pending;
 use crate::system::Placement;
@@ -54,10 +55,10 @@ pub struct DomainView {
 }
 
 /// What the domains of a tree and whoever holds the tree share.
-struct Shared {
+pub(crate) struct Shared {
     tree: Tree,
     desks: Vec<Desk>,
-    waits: Arc<Waits>,
+    pub waits: Arc<Waits>,
     stations: Arc<AtomicU64>,
     spawner: Spawner,
 }
@@ -198,8 +199,8 @@ impl Launched {
                 id: DomainId { index: number, generation: self.tree().generation(number) },
                 name: actor.name().to_owned(),
                 ended: actor.ending().cloned(),
-                is_idle: actor.thread().is_none_or(Thread::is_idle),
-                waits_for: self.0.waits.of(actor.station()),
+                is_idle: actor.thread().is_none_or(|thread| thread.is_idle() || thread.visiting().is_some()),
+                waits_for: self.0.waits_for(&actor),
                 waiting: actor.mailbox().len(),
                 most_waiting: actor.mailbox().peak(),
                 calls: actor.calls(),
@@ -222,8 +223,15 @@ impl Shared {
         self.desks.get(number as usize).ok_or_else(|| Trap::Gone("the tree has no such domain".to_owned()))
     }
 
-    fn actor(&self, number: u32) -> Result<Arc<Actor>, Trap> {
+    pub fn actor(&self, number: u32) -> Result<Arc<Actor>, Trap> {
         Ok(Arc::clone(&self.desk(number)?.actor.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// The path of the process with which the domain begins that a domain's call waits for.
+    fn waits_for(&self, actor: &Actor) -> Option<Arc<str>> {
+        let known = self.waits.of(actor.station());
+        let visited = || self.actor(actor.thread()?.visiting()?).ok();
+        known.or_else(|| visited().map(|visited| visited.name().into()))
     }
 
     /// Begins the next life of a domain, unless `failed` is not its present one any more.
@@ -241,9 +249,9 @@ impl Shared {
         let stopped = || Trap::Gone("the machine has stopped".to_owned());
         let thread = self.spawner.spawn(Arc::clone(&desk.account), body, desk.home).ok_or_else(stopped)?;
         next.sit(thread.clone());
-        *present = next;
-        drop(present);
+        // Before anybody finds it: from then on it may be called, if it has nothing to do.
         thread.wake();
+        *present = next;
         Ok(())
     }
 
@@ -276,6 +284,12 @@ impl Carrier for Mail {
     fn carry(&self, from: u32, crossing: Crossing, policy: &EdgePolicy) -> Answer {
         let shared = self.0.upgrade().ok_or_else(|| Trap::Gone("its tree has ended".to_owned()))?;
         shared.carry(from, crossing, policy)
+    }
+
+    fn resident(&self, domain: u32) -> Option<Arc<dyn Resident>> {
+        let shared = self.0.upgrade()?;
+        let doorway = Doorway::new(&self.0, shared.actor(domain).ok()?)?;
+        Some(Arc::new(doorway))
     }
 
     fn post(&self, crossing: Crossing) {

@@ -7,11 +7,13 @@
 //! - [`launched`]: one of them; [`launcher`]: how it comes up
 //! - [`typed_func`]: what it exports, with Rust types
 //! - [`actor`]: a domain with a thread of its own
+//! - `doorway`: calling it without a message
 //! - [`mailbox`]: where calls wait
 //! - [`reply`]: the way back
 //! - [`waits`]: who waits for whom
 
 pub mod actor;
+mod doorway;
 pub mod launched;
 mod launcher;
 pub mod mailbox;

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use abi::fault::Trap;
 
+use crate::actor::Actor;
+
 /// Names a domain of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Station(pub u64);
@@ -39,6 +41,17 @@ impl Waits {
     #[must_use]
     pub fn of(&self, from: Station) -> Option<Arc<str>> {
         self.edges().get(&from).map(|edge| Arc::clone(&edge.to_name))
+    }
+
+    /// Domain `from` waits for `to`, which was known to wait for nobody.
+    pub(crate) fn note(&self, from: &Actor, to: &Actor) {
+        let edge = Edge { name: from.name().into(), to: to.station(), to_name: to.name().into() };
+        self.edges().insert(from.station(), edge);
+    }
+
+    /// It does not any more.
+    pub(crate) fn forget(&self, from: Station) {
+        self.edges().remove(&from);
     }
 
     /// Lets domain `from`, of this name, wait for `to`, of that one.

@@ -20,6 +20,8 @@ pub const HOST_HEADROOM_BYTES: usize = 1 << 20;
 pub const STACK_GUARD_BYTES: usize = 64 << 10;
 /// Unused guest stacks that one OS thread keeps for itself.
 pub const POOLED_STACKS_PER_THREAD: usize = 4;
+/// Accounts between which one turn is divided where threads hand the processor over.
+pub const STINT_ACCOUNTS: usize = 16;
 /// Unused guest stacks kept for all OS threads together.
 pub const POOLED_STACKS: usize = 64;
 /// The stack that signal handlers run on, bytes.

@@ -132,6 +132,45 @@ fn no_wake_is_lost_over_a_pre_emption() {
 }
 
 #[test]
+fn no_wake_is_lost_where_the_processor_is_handed_over() {
+    most(|| {
+        let sleeper = Arc::new(Sleeper::default());
+        // Two callers that find it idle, perhaps, and somebody who wakes it.
+        let visit = |sleeper: &Sleeper| {
+            if sleeper.state.claim() {
+                // The model checker stops if somebody else does so meanwhile.
+                sleeper.seen.set(sleeper.sent.load(Ordering::Relaxed));
+                if sleeper.state.park() == Then::Enqueue {
+                    sleeper.enqueue();
+                }
+            }
+        };
+        let callers = [spawn(&sleeper, visit), spawn(&sleeper, visit)];
+        sleeper.wake();
+        join(callers);
+        assert_eq!(sleeper.settle(), 1);
+    });
+}
+
+#[test]
+fn a_visit_that_leaves_is_in_one_queue() {
+    most(|| {
+        let sleeper = Arc::new(Sleeper::default());
+        let caller = spawn(&sleeper, |sleeper| {
+            if sleeper.state.claim() && sleeper.state.preempt() == Then::Enqueue {
+                sleeper.enqueue();
+            }
+        });
+        let worker = spawn(&sleeper, |sleeper| {
+            sleeper.turn(State::park);
+        });
+        sleeper.wake();
+        join([caller, worker]);
+        assert_eq!(sleeper.settle(), 1);
+    });
+}
+
+#[test]
 fn who_ends_is_not_woken_again() {
     all(|| {
         let sleeper = Arc::new(Sleeper::default());

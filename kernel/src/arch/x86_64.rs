@@ -163,6 +163,14 @@ pub unsafe extern "C" fn throw<F: FindHandler>(ctx: *mut u8, exception: *mut u8)
     )
 }
 
+/// Cycles of the processor's clock, which goes on at the same pace whoever runs.
+#[inline]
+#[must_use]
+pub fn cycles() -> u64 {
+    // SAFETY: every x86-64 has the instruction, and Linux lets everybody execute it.
+    unsafe { std::arch::x86_64::_rdtsc() }
+}
+
 /// The registers that a callee preserves, where callers may keep values while they wait.
 #[must_use]
 pub fn kept_registers() -> [usize; 6] {

@@ -84,12 +84,25 @@ fn call_in_scope(domain: &mut Domain, func: &ExportedFunc, args: &[Value]) -> Re
     };
     let mut results = vec![0u128; count];
     call_slot(domain, process, func.core, &core, &mut results)?;
+    lift_result(domain, func, &results)
+}
+
+/// Lifts what the core function has returned, and lets the callee clean up.
+///
+/// # Errors
+/// The callee's fault.
+pub(super) fn lift_result(
+    domain: &mut Domain,
+    func: &ExportedFunc,
+    results: &[u128],
+) -> Result<Option<Value>, Fault> {
+    let process = func.callee.process;
     let values: Vec<u64> = results.iter().map(|value| *value as u64).collect();
     let mut guest = Guest::new(domain, &func.callee);
     match run::lift_results(&mut guest, &func.ty, &func.results, &values) {
         Ok(value) => {
             if let Some(slot) = func.callee.post_return {
-                guest.staying(|guest| guest.call(slot, &results, &mut []))?;
+                guest.staying(|guest| guest.call(slot, results, &mut []))?;
             }
             Ok(value)
         }

@@ -11,9 +11,11 @@ use super::call;
 use super::error::LaunchError;
 use super::hooks::destroy;
 use super::linked::ExportedFunc;
+use super::neighbour::Resident;
 use super::peers::Peers;
 use super::port::EdgePolicy;
 use super::running::Running;
+use crate::mem::stack::StackBounds;
 
 /// Something that one domain of a tree is to do for another, or for the host.
 #[derive(Clone, Debug)]
@@ -51,6 +53,11 @@ pub trait Carrier: Send + Sync {
     /// # Errors
     /// The fault of whoever served it, or why nobody did.
     fn carry(&self, from: u32, crossing: Crossing, policy: &EdgePolicy) -> Result<Option<Value>, Fault>;
+
+    /// Whoever serves a domain in its present life, if it may be called directly, without a message.
+    fn resident(&self, _domain: u32) -> Option<Arc<dyn Resident>> {
+        None
+    }
 
     /// Has `crossing` served some time after what was carried before it, and waits for nothing.
     fn post(&self, crossing: Crossing);
@@ -221,6 +228,22 @@ impl Server {
     pub fn generation(&self) -> u32 {
         self.generation
     }
+}
+
+/// Serves a call in one life of its domain, on the stack of the calling thread, which has these bounds.
+///
+/// # Errors
+/// The fault; [`Trap::Gone`] once this life has ended.
+pub(super) fn serve_call(
+    peers: &Peers,
+    generation: u32,
+    crossing: &Crossing,
+    stack: &StackBounds,
+) -> Result<Option<Value>, Fault> {
+    let Work::Call { func, args } = &crossing.work else { return Ok(None) };
+    let mut domain = peers.life(func.domain, generation)?;
+    Running::of_mut(&mut domain).refresh(peers);
+    domain.on_stack(Some(func.callee.process), stack, |domain| call::call(domain, func, args))
 }
 
 impl std::fmt::Debug for Server {

@@ -30,7 +30,7 @@ impl Draft {
     /// # Errors
     /// An adapter that does not compile.
     pub fn finish(
-        self,
+        mut self,
         engine: &Engine,
         implementers: &Implementers,
         callees: &Callees,
@@ -38,7 +38,18 @@ impl Draft {
         // Processes, core instances and adapters are bounded, so what counts them is.
         let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         let (func_slots, memory_slots) = (self.func_slots.len(), self.memory_slots.len());
-        let layout = DomainLayout::new(count(self.processes.len()), count(func_slots), count(memory_slots));
+        // Behind the memories of its own: the memory of whoever calls it from another domain.
+        let mut reads_others = false;
+        for spec in &mut self.specs {
+            if let AdapterSpec::Arrival { plan } = spec
+                && plan.caller.memory.is_some()
+            {
+                plan.caller.memory = Some(count(memory_slots));
+                reads_others = true;
+            }
+        }
+        let memories = count(memory_slots + usize::from(reads_others));
+        let layout = DomainLayout::new(count(self.processes.len()), count(func_slots), memories);
         Ok(LinkedDomain {
             layout,
             processes: self.processes,

@@ -8,13 +8,14 @@ use abi::plan::{Endpoint, Passing, Plan};
 use abi::types::{FuncType, ValType};
 use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
 
+use super::arrival::Direct;
 use super::def::{Frame, FuncDef, HostDef, Lifted};
 use super::draft::slot;
 use super::error::LinkError;
 use super::link::{Linker, counted};
 use super::linked::{CoreDef, ExportedFunc, HostImport, Step, Target};
 use super::parse::{EntityIndex, Options, ResourceBuiltin, TaskBuiltin};
-use super::port::Port;
+use super::port::{EdgePolicy, Port};
 use super::resolve::Resolver;
 use super::spaces::{at, dangling};
 use crate::jit::fuse::spec::{AdapterSpec, Refusal};
@@ -95,7 +96,8 @@ impl Linker<'_> {
         let target = match from.place.domain == lifted.domain {
             false => {
                 let policy = self.options.policy((&from.name, &from.path), (&to.name, &to.path));
-                Target::Port(Port { func: Arc::new(exported(lifted)), policy })
+                let direct = if task { None } else { self.arrival(&caller, lifted, &policy)? };
+                Target::Port(Port { func: Arc::new(exported(lifted)), policy, direct })
             }
             true if task => Target::Task(exported(lifted)),
             true => {
@@ -122,6 +124,22 @@ impl Linker<'_> {
         let edge = format!("{} → host  {}", self.processes[frame.process as usize].name, host.name);
         let target = Target::Host(Arc::clone(&host.func));
         self.outside(frame, host.name.clone(), Arc::clone(&host.ty), target, caller, false, edge)
+    }
+
+    /// The callee's half of a call over a boundary, where compiled code can make it.
+    fn arrival(
+        &mut self,
+        caller: &Endpoint,
+        lifted: &Lifted,
+        policy: &EdgePolicy,
+    ) -> Result<Option<Direct>, LinkError> {
+        let specs = &mut self.draft_of(lifted.domain).specs;
+        let adapter = counted(specs.len(), "lowered functions", MAX_ADAPTERS)?;
+        let callee = (&lifted.endpoint, lifted.core);
+        Ok(Direct::plan(&lifted.ty, caller, callee, policy, adapter).map(|(direct, plan)| {
+            specs.push(AdapterSpec::Arrival { plan });
+            direct
+        }))
     }
 
     /// A stub for a call that the kernel carries.

@@ -37,7 +37,8 @@ unsafe impl ComponentHooks for Hooks {
         let running = Running::of(domain);
         let depth = running.handles.depth();
         let imports = &running.program().imports;
-        let import = imports.get(import as usize).ok_or(Trap::Unsupported("an unknown host import"))?;
+        let index = import as usize;
+        let import = imports.get(index).ok_or(Trap::Unsupported("an unknown host import"))?;
         // SAFETY: the domain holds what it was linked to, and the host's state, as long as it lives, and whoever called
         // us holds the domain. The stub of this import passes as many slots as it has core parameters or results.
         let (import, host, core) = unsafe {
@@ -60,7 +61,7 @@ unsafe impl ComponentHooks for Hooks {
             // The usual case: no scope to close, and a result that is not looked at but passed on.
             Target::Host(func) if !import.lends => return serve(domain, &**func, core),
             Target::Host(func) => serve(domain, &**func, core),
-            Target::Port(port) => port::call(domain, import, port, core),
+            Target::Port(port) => port::call(domain, import, index, port, core),
             Target::Task(func) => task::call(domain, import, func, core),
             Target::Return => task::task_return(domain, import, core),
             Target::Backpressure(delta) => task::backpressure(domain, import.caller.process, *delta),
@@ -159,7 +160,8 @@ unsafe impl ComponentHooks for Hooks {
         fault.domain = fault.domain.or(Some(running.id()));
         let exited = matches!(fault.trap, Trap::Exit(_));
         running.standing.ended_processes(processes, exited);
-        if !exited {
+        // Who ends nobody here is another domain's: it keeps it.
+        if !exited && !processes.is_empty() {
             running.standing.keep(fault.clone(), processes);
         }
     }

@@ -194,7 +194,10 @@ impl Linker<'_> {
     }
 
     pub(super) fn draft(&mut self, frame: &Frame) -> &mut Draft {
-        let domain = self.place_of(frame.process).domain;
+        self.draft_of(self.place_of(frame.process).domain)
+    }
+
+    pub(super) fn draft_of(&mut self, domain: u32) -> &mut Draft {
         &mut self.domains[domain as usize]
     }
 

@@ -11,9 +11,11 @@
 //!   what the built-ins ([`hooks`]) of one work on; [`standing`]: what others see of it; [`guest`]: a
 //!   process as one side of a call
 //! - [`port`]: imports that lead into another domain
+//! - [`neighbour`]: calls of domains that can run at once; [`arrival`]: those of them that compiled code makes
 //! - [`carrier`]: calls between domains that have threads of their own
 //! - [`error`]: why not
 
+pub mod arrival;
 pub mod carrier;
 pub mod direct_func;
 pub mod error;
@@ -21,6 +23,7 @@ pub mod executable;
 pub mod link;
 pub mod linked;
 pub mod name;
+pub mod neighbour;
 pub mod options;
 pub mod packed;
 pub mod port;

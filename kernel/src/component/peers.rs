@@ -257,25 +257,12 @@ impl Peers {
         }
     }
 
-    /// Calls a function of another domain for domain `from`, which has lent it some handles, as process and index.
+    /// Calls a function of another domain on the caller's thread: nobody serves the domains yet.
     ///
     /// # Errors
-    /// The fault of whoever served the call, or why nobody did.
-    pub fn call(
-        &self,
-        from: u32,
-        port: &Port,
-        args: Vec<Value>,
-        lent: &[(u32, u32)],
-    ) -> Result<Option<Value>, Fault> {
-        let func = &port.func;
-        match self.carrier() {
-            Some(carrier) => {
-                let crossing = Crossing::call(Arc::clone(func), args);
-                carrier.carry(from, crossing.lending(from, self.generation(from), lent), &port.policy)
-            }
-            None => call::call(&mut *self.idle(func.domain)?, func, &args),
-        }
+    /// The fault.
+    pub fn call_here(&self, port: &Port, args: &[Value]) -> Result<Option<Value>, Fault> {
+        call::call(&mut *self.idle(port.func.domain)?, &port.func, args)
     }
 
     fn gone(&self, number: u32) -> Trap {

@@ -7,8 +7,11 @@ use abi::run;
 use abi::types::{FuncType, ValType};
 use abi::value::Value;
 
+use super::arrival::{self, Direct};
+use super::carrier::Crossing;
 use super::guest::Guest;
 use super::linked::{ExportedFunc, HostImport};
+use super::neighbour::{deliver, neighbour};
 use super::running::Running;
 use super::standing::ProcessMeter;
 use super::task::give;
@@ -21,6 +24,8 @@ pub struct Port {
     pub func: Arc<ExportedFunc>,
     /// What holds for calls over it.
     pub policy: EdgePolicy,
+    /// How compiled code makes them, if it does.
+    pub direct: Option<Direct>,
 }
 
 /// What holds for the calls over an edge.
@@ -45,16 +50,20 @@ pub enum OnFault {
     Retry(u32),
 }
 
-/// Carries a call through a port: lifts from the caller's side, has it served, lowers what comes back.
+/// Carries a call through a port, which import `index` of the domain is: lifts from the caller's side, has it served, lowers what comes back.
 ///
 /// # Errors
 /// The trap that ends the caller's call.
 pub(super) fn call(
     domain: &mut Domain,
     import: &HostImport,
+    index: usize,
     port: &Port,
     core: &mut [u64],
 ) -> Result<(), Trap> {
+    if let Some(result) = arrival::call(domain, import, index, port, core) {
+        return result;
+    }
     let running = Running::of_mut(domain);
     let (number, peers) = (running.number, running.peers.upgrade().ok_or(Trap::CannotEnter)?);
     running.refresh(&peers);
@@ -65,7 +74,20 @@ pub(super) fn call(
     let running = Running::of_mut(domain);
     running.calling = Some(port.func.domain);
     let lent = if import.lends { running.handles.lent() } else { &[] };
-    let served = peers.call(number, port, args, lent);
+    let served = match peers.carrier() {
+        None => peers.call_here(port, &args),
+        Some(carrier) => {
+            let crossing = Crossing::call(Arc::clone(&port.func), args);
+            let crossing = crossing.lending(number, running.generation, lent);
+            let neighbour = neighbour(running, &peers, index, port).cloned();
+            let after_ns = port.policy.deadline_ns;
+            let handed = match neighbour {
+                Some(neighbour) => deliver(&neighbour, &peers, number, crossing, after_ns),
+                None => Err(crossing),
+            };
+            handed.unwrap_or_else(|crossing| carrier.carry(number, crossing, &port.policy))
+        }
+    };
     let running = Running::of_mut(domain);
     // The callee may have ended meanwhile, and with it what handles led to.
     running.refresh(&peers);
@@ -78,17 +100,32 @@ pub(super) fn call(
         Err(fault) if ends_the_caller(fault) => (),
         _ => running.calling = None,
     }
-    let value = match served {
-        Ok(value) => value,
-        Err(fault) => match port.policy.on_fault {
-            OnFault::Error if !ends_the_caller(&fault) => match error_value(&import.ty, &fault) {
-                Some(error) => Some(error),
-                None => return Err(pass_on(domain, fault)),
-            },
-            _ => return Err(pass_on(domain, fault)),
-        },
+    match served {
+        Ok(value) => give(&mut Guest::new(domain, &import.caller), import, value.as_ref(), core),
+        Err(fault) => failed(domain, import, port, fault, core),
+    }
+}
+
+/// Gives the caller what it gets when a call has failed.
+///
+/// # Errors
+/// The trap that ends the caller's call.
+#[cold]
+pub(super) fn failed(
+    domain: &mut Domain,
+    import: &HostImport,
+    port: &Port,
+    fault: Fault,
+    core: &mut [u64],
+) -> Result<(), Trap> {
+    let error = match port.policy.on_fault {
+        OnFault::Error if !ends_the_caller(&fault) => error_value(&import.ty, &fault),
+        _ => None,
     };
-    give(&mut Guest::new(domain, &import.caller), import, value.as_ref(), core)
+    match error {
+        Some(error) => give(&mut Guest::new(domain, &import.caller), import, Some(&error), core),
+        None => Err(pass_on(domain, fault)),
+    }
 }
 
 /// What [`Trap::Limit`] calls the deadline of an edge. Only who waits for an answer says so, and stops waiting.

@@ -11,6 +11,7 @@ use abi::types::ResourceType;
 use abi::value::Resource;
 
 use super::linked::{Linked, LinkedDomain, Place};
+use super::neighbour::Near;
 use super::peers::Peers;
 use super::standing::Standing;
 use super::task::Task;
@@ -50,6 +51,8 @@ pub(super) struct Running {
     /// The lives of all domains that the handles here lead to, and when they were looked up.
     lives: Vec<u32>,
     epoch: u64,
+    /// Who is behind each port, by import, as far as that was asked for since then.
+    pub near: Vec<Near>,
     /// The domain that a call went to which has not returned, or that was left before it had.
     pub calling: Option<u32>,
 }
@@ -73,6 +76,7 @@ impl Running {
             backpressure: vec![0; processes as usize],
             lives: (0..peers.count()).map(|number| peers.generation(number)).collect(),
             epoch: peers.epoch(),
+            near: Vec::new(),
             calling: None,
             linked: Arc::clone(&peers.linked),
             peers: Arc::downgrade(peers),
@@ -125,6 +129,7 @@ impl Running {
     fn revoke(&mut self, peers: &Peers) {
         // Before the lives are read: one that begins meanwhile is noticed the next time.
         self.epoch = peers.epoch();
+        self.near.clear();
         for (domain, life) in (0..).zip(&mut self.lives) {
             let now = peers.generation(domain);
             if *life == now {

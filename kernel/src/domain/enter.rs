@@ -7,9 +7,10 @@ use abi::fault::{Fault, Trap};
 use super::Domain;
 use super::externs::Func;
 use super::signatures::{Signature, mask};
+use crate::arch::Entry;
 use crate::jit::valtype::ValType;
 use crate::mem::MemError;
-use crate::mem::stack::GuestStack;
+use crate::mem::stack::{GuestStack, StackBounds};
 use crate::trap::activation::{Activation, Faulted, Target};
 use crate::trap::handler::prepare_thread;
 use crate::vm::domain::{DOMAIN, EXIT_FP, STACK_LIMIT};
@@ -154,6 +155,21 @@ impl Domain {
         }
     }
 
+    /// Runs an adapter of this domain that is entered from outside, with its values in slots.
+    ///
+    /// # Safety
+    /// The adapter must be one of this domain's program, and take these slots.
+    pub(crate) unsafe fn enter_adapter(
+        &mut self,
+        process: u32,
+        entry: Entry,
+        slots: *mut u64,
+    ) -> Result<(), Fault> {
+        let target = Target { entry, ctx: self.vm(), code: std::ptr::null() };
+        // SAFETY: the caller's promises; it has no other use for a code.
+        unsafe { self.enter(Some(process), target, slots.cast()) }
+    }
+
     /// Runs a function of this domain with its values in slots.
     ///
     /// Never inlined: guest code may go on on another OS thread, so who calls guests twice must not keep the address of
@@ -186,6 +202,30 @@ impl Domain {
         self.record.set(STACK_LIMIT.cast_unsigned(), limit);
         self.record.set(EXIT_FP.cast_unsigned(), exit_fp);
         result.map_err(|faulted| self.explain(&faulted, stack.as_ref()))
+    }
+
+    /// Runs `work` on the stack that it is called on: calls into `process` and what they call in turn take no other one.
+    /// Nothing else of the domain may be on that stack.
+    pub(crate) fn on_stack<T>(
+        &mut self,
+        process: Option<u32>,
+        stack: &StackBounds,
+        work: impl FnOnce(&mut Domain) -> T,
+    ) -> T {
+        let (quota, here) = (self.stack_quota(process), (&raw const process) as usize);
+        let allowed = quota.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let limit = stack.guest_limit.max(here.saturating_sub(allowed));
+        let (outer_limit, exit_fp) = (self.word(STACK_LIMIT), self.word(EXIT_FP));
+        self.record.set(STACK_LIMIT.cast_unsigned(), limit);
+        self.record.set(EXIT_FP.cast_unsigned(), 0_usize);
+        self.stacks.push(StackInUse { usable: stack.usable.clone(), guard: stack.guard.clone(), quota });
+        let result = work(self);
+        self.stacks.pop();
+        // A fault in there was not one of a call that a host function made.
+        self.nested = None;
+        self.record.set(STACK_LIMIT.cast_unsigned(), outer_limit);
+        self.record.set(EXIT_FP.cast_unsigned(), exit_fp);
+        result
     }
 
     /// Takes a stack for the outermost call, or for one that comes through another domain's host function; it

@@ -43,7 +43,9 @@ use crate::jit::engine::Engine;
 use crate::mem::block::{Block, Pinned};
 use crate::mem::linear::Memory;
 use crate::quota::{DomainQuota, Quota};
-use crate::vm::{DomainLayout, VmFuncImport, VmFuncRef, VmGlobal, VmTable, VmTag, ctx, domain, flags};
+use crate::vm::{
+    DomainLayout, VmFuncImport, VmFuncRef, VmGlobal, VmMemorySlot, VmTable, VmTag, ctx, domain, flags,
+};
 
 /// A set of core instances that fault together.
 pub struct Domain {
@@ -255,6 +257,17 @@ impl Domain {
     /// Fills a memory slot.
     pub fn set_memory_slot(&mut self, slot: u32, memory: &Arc<Memory>) {
         self.record.set(self.layout.memory(slot), memory.slot());
+    }
+
+    /// What a memory slot holds.
+    pub(crate) fn memory_slot(&self, slot: u32) -> VmMemorySlot {
+        self.record.get(self.layout.memory(slot))
+    }
+
+    /// Fills the memory slot behind those of the domain's own with another domain's memory, for one call.
+    pub(crate) fn lend_memory(&mut self, own_slots: usize, memory: VmMemorySlot) {
+        let slot = u32::try_from(own_slots).expect("linking bounds the number of memories");
+        self.record.set(self.layout.memory(slot), memory);
     }
 
     /// Runs one of the component model's built-ins.

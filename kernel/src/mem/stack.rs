@@ -37,6 +37,17 @@ pub struct GuestStack {
     reservation: Box<Reservation>,
 }
 
+/// Where a guest stack is.
+#[derive(Clone, Debug)]
+pub struct StackBounds {
+    /// The addresses that may be used.
+    pub usable: Range<usize>,
+    /// The addresses below them, where every access faults.
+    pub guard: Range<usize>,
+    /// Lowest stack pointer that guest code may have.
+    pub guest_limit: usize,
+}
+
 impl GuestStack {
     /// A stack from the pool, or a new one.
     ///
@@ -106,6 +117,12 @@ impl GuestStack {
     #[must_use]
     pub fn guest_limit(&self) -> usize {
         self.reservation.addresses().start + STACK_GUARD_BYTES + HOST_HEADROOM_BYTES
+    }
+
+    /// What code that runs on it must know of it.
+    #[must_use]
+    pub fn bounds(&self) -> StackBounds {
+        StackBounds { usable: self.usable(), guard: self.guard(), guest_limit: self.guest_limit() }
     }
 
     /// The addresses that may be used, guard not included.

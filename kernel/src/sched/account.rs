@@ -1,6 +1,6 @@
 //! What a domain has used of the processors, and what it may use.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// The weight that advances virtual time as fast as real time.
@@ -32,6 +32,7 @@ pub struct Account {
     /// How much of its fair share it has had: real time over weight. Comparable between all domains of a machine.
     virtual_ns: AtomicU64,
     used_ns: AtomicU64,
+    capped: AtomicBool,
     allowance: Mutex<Option<Allowance>>,
     /// Where ticks found its threads, by process.
     samples: Mutex<Vec<u64>>,
@@ -54,6 +55,7 @@ impl Account {
             weight: AtomicU32::new(WEIGHT_ONE),
             virtual_ns: AtomicU64::new(0),
             used_ns: AtomicU64::new(0),
+            capped: AtomicBool::new(false),
             allowance: Mutex::new(None),
             samples: Mutex::default(),
         };
@@ -64,8 +66,15 @@ impl Account {
     /// Changes how it shares; what it has used stays.
     pub fn set_share(&self, share: Share, now_ns: u64) {
         self.weight.store(share.weight.max(1), Ordering::Relaxed);
+        self.capped.store(share.cap.is_some(), Ordering::Relaxed);
         let mut allowance = self.allowance.lock().unwrap_or_else(PoisonError::into_inner);
         *allowance = share.cap.map(|cap| Allowance { cap: cap.max(1), level_ns: 0, filled_at_ns: now_ns });
+    }
+
+    /// Whether it has a cap.
+    #[must_use]
+    pub fn is_capped(&self) -> bool {
+        self.capped.load(Ordering::Relaxed)
     }
 
     /// Processor time used by all its threads so far. A thread that runs is counted when it is switched out.

@@ -16,6 +16,8 @@
 //! - [`timers`]: what is to happen at a time
 //! - [`atomics`]: what the lock-free parts are made of
 //! - [`doze`]: falling asleep without missing what comes
+//! - [`handoff`]: running the thread of whoever is called at once
+//! - `stints`: whose part of a turn is how long
 //! - [`order`]: when the next tick is to come
 //! - [`phase`]: ready, running, waiting
 //! - [`pool`], [`seat`]: what the workers share
@@ -29,6 +31,7 @@ mod atomics;
 pub mod clock;
 mod doze;
 pub mod fair;
+pub mod handoff;
 pub mod lock;
 pub mod machine;
 mod order;
@@ -39,6 +42,7 @@ mod pool;
 mod reactor;
 mod seat;
 pub mod seeded;
+mod stints;
 pub mod thread;
 mod tick;
 pub mod timers;

@@ -19,9 +19,11 @@ const TOKEN: u8 = 4;
 /// ```text
 ///          wake               begin             park
 ///   IDLE ───────▶ READY ─────────────▶ RUNNING ───────▶ IDLE      (with a token: READY)
-///                   ▲                    │   │ end
-///                   └────────────────────┘   └─────────▶ DONE
-///                          preempt
+///    │              ▲                 ▲  │   │ end
+///    │              └─────────────────│──┘   └─────────▶ DONE
+///    │                     preempt    │
+///    └────────────────────────────────┘
+///                  claim
 /// ```
 #[derive(Debug)]
 pub struct State(AtomicU8);
@@ -68,6 +70,12 @@ impl State {
     pub fn begin(&self) {
         let before = self.update(|now| Some(now & TOKEN | RUNNING));
         debug_assert!(before.is_ok_and(|before| before & PHASE == READY), "only what is in a queue is begun");
+    }
+
+    /// Takes it if it waits, without a queue; whether that was so. Whoever did runs it, or parks it again.
+    #[must_use]
+    pub fn claim(&self) -> bool {
+        self.update(|now| (now == IDLE).then_some(RUNNING)).is_ok()
     }
 
     /// It is off the processor and waits.
@@ -131,6 +139,13 @@ mod tests {
         assert_eq!(state.preempt(), Then::Enqueue);
         state.begin();
         assert_eq!(state.park(), Then::Enqueue); // the token lived through the pre-emption
+        assert!(!state.claim()); // it is in a queue
+        state.begin();
+        assert!(!state.claim());
+        assert_eq!(state.park(), Then::Nothing);
+        assert!(state.claim());
+        assert_eq!(state.wake(), Then::Nothing);
+        assert_eq!(state.park(), Then::Enqueue);
         state.begin();
         state.end();
         assert_eq!(state.wake(), Then::Nothing);

@@ -146,9 +146,12 @@ impl Pool {
 
     /// Whether the worker at `index` could run something.
     pub fn has_work(&self, index: usize) -> bool {
-        self.stopping.load(Ordering::SeqCst)
-            || self.seats[index].waiting() > 0
-            || self.seats.iter().any(|seat| seat.earliest() != NEVER)
+        self.stopping.load(Ordering::SeqCst) || self.somebody_waits(index)
+    }
+
+    /// Whether somebody waits whom the worker at `index` could run.
+    pub fn somebody_waits(&self, index: usize) -> bool {
+        self.seats[index].waiting() > 0 || self.seats.iter().any(|seat| seat.earliest() != NEVER)
     }
 
     /// Where the first thread that may move to `index` is in virtual time, and which seat has it.
@@ -185,8 +188,7 @@ impl Pool {
         let limit_ns = seat.limit_end_ns.load(Ordering::Relaxed);
         let slice_ns = seat.slice_end_ns.load(Ordering::Relaxed);
         let held_ns = seat.held_until_ns();
-        let wanted =
-            seat.waiting() > 0 || held_ns <= now_ns || self.seats.iter().any(|seat| seat.earliest() != NEVER);
+        let wanted = held_ns <= now_ns || self.somebody_waits(index);
         if now_ns >= limit_ns || wanted && now_ns >= slice_ns {
             return Ok(());
         }

@@ -7,15 +7,17 @@
 //! code must not see that: a thread that has frames of host functions on its stack stays with its worker until they
 //! are gone. What is below them (a body, the kernel's way into the guest) is made for it.
 
+use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use abi::fault::Trap;
 use corosensei::{Coroutine, Yielder};
 
 use super::account::Account;
+use super::handoff::Visit;
 use super::phase::{State, Then};
 use super::policy::{Runnable, Why};
 use super::pool::Pool;
@@ -68,14 +70,22 @@ pub(super) struct Record {
     /// The only worker that may run it, if that was said.
     pub home: Option<usize>,
     pub verdict: Verdict<Trap>,
+    /// How often the processor was handed over to it. Only who runs it counts.
+    pub visits: AtomicU64,
+    /// The domain that it has handed the processor over to and waits for, plus one; 0 for none.
+    pub visiting: AtomicU32,
     pub running: Running,
 }
 
 /// What only the worker that runs a thread, or the thread itself, touches.
 pub(super) struct Running {
-    /// Not while it has a fiber, which has it then.
+    /// Not while it has a fiber, which has it then, unless that is busy with an errand.
     pub body: UnsafeCell<Option<Box<dyn Body>>>,
     pub fiber: UnsafeCell<Option<Fiber>>,
+    /// Gets what comes of an errand that was not finished at once; it keeps alive what the fiber uses.
+    pub heir: UnsafeCell<Option<Box<dyn Any + Send>>>,
+    /// The call that handed the processor over to it, while that waits for it below it on its worker; else null.
+    pub visit: Cell<*const Visit>,
     pub yielder: Cell<*const Yielder<(), Left>>,
     /// The innermost activation while it does not run.
     pub activation: Cell<*mut Activation>,
@@ -103,9 +113,13 @@ impl Thread {
             pinned: AtomicBool::new(false),
             home,
             verdict: Verdict::default(),
+            visits: AtomicU64::new(0),
+            visiting: AtomicU32::new(0),
             running: Running {
                 body: UnsafeCell::new(Some(body)),
                 fiber: UnsafeCell::new(None),
+                heir: UnsafeCell::new(None),
+                visit: Cell::new(ptr::null()),
                 yielder: Cell::new(ptr::null()),
                 activation: Cell::new(ptr::null_mut()),
             },
@@ -177,6 +191,18 @@ impl Thread {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.0.state.is_idle()
+    }
+
+    /// How often it was given the processor by a caller who handed it over.
+    #[must_use]
+    pub fn visits(&self) -> u64 {
+        self.0.visits.load(Ordering::Relaxed)
+    }
+
+    /// The domain that it has handed the processor over to, if it waits for that.
+    #[must_use]
+    pub fn visiting(&self) -> Option<u32> {
+        self.0.visiting.load(Ordering::Relaxed).checked_sub(1)
     }
 
     /// The processor time of whoever it works for.

@@ -8,6 +8,7 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
+use super::handoff::is_called_off;
 use super::thread::Left;
 use super::worker::{self, Worker};
 use crate::arch::{self, Interrupted, Landing, Suspended, Switch, preempted};
@@ -69,12 +70,9 @@ extern "C" fn on_tick(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
 
 /// Whether the thread that runs is to leave; if not, when to look again.
 fn due(worker: &Worker) -> Result<(), u64> {
-    let record = worker::current();
-    // SAFETY: who runs a turn holds its thread.
-    if !record.is_null() && unsafe { (*record).is_condemned() } {
-        return Ok(());
-    }
-    worker.pool.is_over(worker.index, worker.pool.clock.now_ns())
+    let now_ns = worker.pool.clock.now_ns();
+    let Err(waits_until_ns) = is_called_off(worker::current(), now_ns) else { return Ok(()) };
+    worker.pool.is_over(worker.index, now_ns).map_err(|at_ns| at_ns.min(waits_until_ns))
 }
 
 /// What a thread does that a tick took off its code.

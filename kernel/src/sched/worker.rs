@@ -13,7 +13,9 @@ use super::policy::{Choice, Turn, Why};
 use super::pool::Pool;
 use super::seat::Seat;
 use super::seeded::Random;
+use super::stints::{Stint, Stints};
 use super::thread::{Body, Fiber, Left, Next, Record, Thread};
+use crate::arch::cycles;
 use crate::mem::MemError;
 use crate::mem::stack::GuestStack;
 use crate::os::timer::thread_cpu_ns;
@@ -42,6 +44,8 @@ pub(super) struct Worker {
     sampled_ns: Cell<u64>,
     /// Wall clock and processor time when they were last read together.
     measured: Cell<(u64, u64)>,
+    /// Whose part of the turn is how long.
+    stints: Stints,
     /// Where nothing ticks: decides at which checkpoints threads leave.
     coin: Option<RefCell<Random>>,
 }
@@ -78,6 +82,7 @@ impl Worker {
             retry_ns: Cell::new(RETRY_NS),
             sampled_ns: Cell::new(0),
             measured: Cell::new((0, 0)),
+            stints: Stints::default(),
             coin: coin.map(RefCell::new),
         }
     }
@@ -124,10 +129,11 @@ impl Worker {
         compiler_fence(Ordering::SeqCst);
         turn.begin(&self.pool, self.index, now_ns);
         let thread = turn.thread;
+        self.stints.begin(cycles());
         let turned = self.resume(&thread);
         self.current.set(ptr::null());
         let end_ns = self.pool.clock.now_ns();
-        thread.0.account.charge(self.used_ns(now_ns, end_ns));
+        self.stints.settle(&thread.0.account, self.used_ns(now_ns, end_ns), cycles());
         let (then, why) = match turned {
             Turned::Left(Left::Preempted) => (thread.0.state.preempt(), Why::Preempted),
             Turned::Left(Left::Parked) => (thread.0.state.park(), Why::Woken),
@@ -177,9 +183,11 @@ impl Worker {
                 body.map_or(Turned::Ended, Turned::Idle)
             }
             Err(_) => {
-                // The panic has been reported. Its stack was unwound, and the body with it.
+                // The panic has been reported. Its stack was unwound, and the body with it, if that was there.
                 let stack = slot.take().map(Coroutine::into_stack);
                 stack.into_iter().for_each(GuestStack::give);
+                // SAFETY: the thread is ours, and has no fiber any more.
+                drop(unsafe { ((*record.running.heir.get()).take(), (*record.running.body.get()).take()) });
                 Turned::Lost
             }
         }
@@ -224,6 +232,39 @@ impl Worker {
         }
     }
 
+    /// Where a seed decides: whether a thread that could be handed over is not.
+    pub fn tosses_away(&self) -> bool {
+        self.coin.as_ref().is_some_and(|coin| coin.borrow_mut().below(3) == 0)
+    }
+
+    /// The thread that runs; null between turns.
+    pub fn running(&self) -> *const Record {
+        self.current.get()
+    }
+
+    /// Another thread goes on in the middle of a turn.
+    pub fn lend(&self, to: &Record) -> Stint {
+        let stint = self.stints.open(cycles());
+        self.current.set(to);
+        compiler_fence(Ordering::SeqCst);
+        stint
+    }
+
+    /// The one that lent is back.
+    pub fn take_back(&self, lender: &Record, from: &Record, stint: Stint) {
+        compiler_fence(Ordering::SeqCst);
+        self.current.set(lender);
+        self.stints.close(&from.account, stint, cycles());
+    }
+
+    /// The thread that runs is to leave soon.
+    #[cold]
+    pub fn hurry(&self) {
+        self.seat().overdue.store(true, Ordering::Relaxed);
+        let now_ns = self.pool.clock.now_ns();
+        self.seat().tick_by(now_ns + RETRY_NS, now_ns);
+    }
+
     /// Whether a turn is being taken.
     pub fn is_running(&self) -> bool {
         !self.current.get().is_null()
@@ -233,18 +274,27 @@ impl Worker {
 /// Gives a thread a stack, with its body on it.
 fn begin(record: &Record) -> Result<Fiber, MemError> {
     let stack = GuestStack::take()?;
-    // SAFETY: the thread is the worker's that calls this.
-    let body = unsafe { (*record.running.body.get()).take() };
-    let mut body = body.expect("a thread without a stack has its body");
     let record: *const Record = record;
     Ok(Coroutine::with_stack(stack, move |yielder, ()| {
         // SAFETY: who resumes this holds the thread.
-        unsafe { (*record).running.yielder.set(yielder) };
-        // An end may have to wait, so it is the thread that does it, not its worker.
-        match body.run() {
-            // SAFETY: as above.
-            Next::Idle if !unsafe { (*record).verdict.is_for_good() } => Some(body),
-            Next::Idle | Next::End => None,
-        }
+        let record = unsafe { &*record };
+        record.running.yielder.set(yielder);
+        // SAFETY: we are the thread, and its body is where it waits.
+        unsafe { work_off(record) }
     }))
+}
+
+/// Runs the body of a thread on its stack; gives it back if it has nothing to do.
+///
+/// # Safety
+/// Only by the thread itself, whose body nobody has taken.
+pub(super) unsafe fn work_off(record: &Record) -> Option<Box<dyn Body>> {
+    // SAFETY: the thread is the caller.
+    let body = unsafe { (*record.running.body.get()).take() };
+    let mut body = body.expect("a thread that does not run its body has it");
+    // An end may have to wait, so it is the thread that does it, not its worker.
+    match body.run() {
+        Next::Idle if !record.verdict.is_for_good() => Some(body),
+        Next::Idle | Next::End => None,
+    }
 }

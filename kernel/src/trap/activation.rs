@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::ptr;
 
 use super::capture::{Capture, Pcs};
+use super::site::Edge;
 use crate::arch::{self, Entry, Landing, Suspended};
 
 thread_local! {
@@ -105,7 +106,8 @@ impl Activation {
     /// Whose code it is in, if that is known: the innermost adapter says whom it calls. Looks at a few frames only, as
     /// it is asked often.
     pub(crate) fn process_of(&self, suspended: &Suspended) -> Option<u32> {
-        Capture::process_of(suspended, self.landing.fp).or(self.process)
+        let found = Capture::process_of(suspended, self.landing.fp);
+        found.filter(|process| *process != Edge::NOBODY).or(self.process)
     }
 
     /// Ends its guest code, which is suspended, without a fault of its own; gives where it is to go on.

@@ -43,6 +43,11 @@ pub struct Edge {
     pub callee: u32,
 }
 
+impl Edge {
+    /// Stands for no process of the domain.
+    pub const NOBODY: u32 = u32::MAX;
+}
+
 /// What a call does with an exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Catch {

@@ -6,6 +6,7 @@
 //!
 //! - [`spec`]: what is compiled
 //! - `phases`: a call between two processes, `stub`: calls that go elsewhere
+//! - [`entrance`]: the callee's half of a call between two domains
 //! - `handles`: handles on their way, and the calls that make and drop them
 //! - `copy`: values by their types, `leaf`, `lists`, `texts`, `utf8`
 //! - `region`: guest memory that has been checked
@@ -24,6 +25,7 @@ use cranelift_codegen::ir::{Function, Signature, TrapCode, Value};
 use cranelift_frontend::FunctionBuilderContext;
 
 use self::emit::{Emit, core_signature};
+use self::entrance::entry_signature;
 use self::part::{Part, Parts};
 use self::spec::{AdapterSpec, Callees, Implementers, Refusal};
 use super::body::Body;
@@ -31,6 +33,7 @@ use super::compile_error::CompileError;
 use super::engine::Engine;
 use super::image::{Code, Image};
 use super::library::Library;
+use crate::arch::Entry;
 use crate::jit::trapcode;
 use crate::limits::{ADAPTER_NODES, ADAPTERS_NODES};
 use crate::trap::site::{Catch, CodeFrame, CodeInfo, Edge};
@@ -38,6 +41,7 @@ use crate::vm::{DomainLayout, flags};
 
 mod copy;
 mod emit;
+pub mod entrance;
 mod handles;
 mod inline;
 mod leaf;
@@ -96,9 +100,9 @@ impl Adapters {
         let mut known = Vec::with_capacity(specs.len());
         for (spec, number) in specs.iter().zip(0..) {
             known.push(spec.known(implementers));
-            let (params, results) = spec.signature();
-            let sig = core_signature(&params, &results);
-            bodies.push(writer.function(sig, &spec.name(), |emit, params| spec.emit(emit, number, params))?);
+            bodies.push(writer.function(spec.machine_signature(), &spec.name(), |emit, params| {
+                spec.emit(emit, number, params)
+            })?);
         }
         let mut at = 0;
         while let Some(part) = writer.parts.list.get(at).cloned() {
@@ -130,6 +134,13 @@ impl Adapters {
     #[must_use]
     pub fn func(&self, index: u32) -> *const u8 {
         self.inner.code.func(index as usize)
+    }
+
+    /// The adapter at this place, which is an arrival, as what is entered.
+    #[must_use]
+    pub(crate) fn entrance(&self, index: u32) -> Entry {
+        // SAFETY: an arrival has the signature of an entry.
+        unsafe { std::mem::transmute::<*const u8, Entry>(self.func(index)) }
     }
 
     /// Why the adapter at this place refuses every call, if it does.
@@ -171,7 +182,7 @@ impl CodeInfo for Inner {
 fn check_nodes(specs: &[AdapterSpec]) -> Result<(), CompileError> {
     let mut total = 0_u64;
     for spec in specs {
-        let AdapterSpec::Call { plan, .. } = spec else { continue };
+        let (AdapterSpec::Call { plan, .. } | AdapterSpec::Arrival { plan }) = spec else { continue };
         let types = plan.ty.params.iter().map(|(_, ty)| ty).chain(&plan.ty.result);
         let nodes: u64 = types.map(|ty| u64::from(copy::nodes(ty, ADAPTER_NODES))).sum();
         total += nodes;
@@ -189,7 +200,8 @@ fn check_nodes(specs: &[AdapterSpec]) -> Result<(), CompileError> {
 
 fn known_part(part: &Part) -> Known {
     let edge = part.calls_into().map(|process| Edge { caller: process, callee: process });
-    Known { name: edge.map(|_| "canonical-abi realloc".to_owned()), edge }
+    let name = matches!(part, Part::Allocate(_)).then(|| "canonical-abi realloc".to_owned());
+    Known { name, edge }
 }
 
 /// What functions of one image have in common while they are written.
@@ -244,6 +256,7 @@ impl AdapterSpec {
     fn emit(&self, emit: &mut Emit<'_>, number: u32, params: &[Value]) {
         match self {
             AdapterSpec::Call { plan, .. } => emit.invoke(plan, params),
+            AdapterSpec::Arrival { plan } => emit.arrive(plan, params[1]),
             AdapterSpec::Host { import, process, results, leaves, .. } => {
                 if *leaves {
                     emit.need_flag(*process, flags::MAY_LEAVE, trapcode::CANNOT_LEAVE);
@@ -258,7 +271,17 @@ impl AdapterSpec {
         }
     }
 
-    /// The core signature, without the context.
+    fn machine_signature(&self) -> Signature {
+        match self {
+            AdapterSpec::Arrival { .. } => entry_signature(),
+            other => {
+                let (params, results) = other.signature();
+                core_signature(&params, &results)
+            }
+        }
+    }
+
+    /// The core signature, without the context; nothing for what no core code calls.
     pub(crate) fn signature(&self) -> (Vec<CoreType>, Vec<CoreType>) {
         match self {
             AdapterSpec::Call { plan, .. } => phases::signature_of(plan),
@@ -269,6 +292,7 @@ impl AdapterSpec {
                 (vec![CoreType::I32], vec![CoreType::I32])
             }
             AdapterSpec::ResourceDrop { .. } => (vec![CoreType::I32], Vec::new()),
+            AdapterSpec::Arrival { .. } => (Vec::new(), Vec::new()),
         }
     }
 
@@ -277,6 +301,7 @@ impl AdapterSpec {
             AdapterSpec::Call { name, .. }
             | AdapterSpec::Host { name, .. }
             | AdapterSpec::Refuse { name, .. } => name.clone(),
+            AdapterSpec::Arrival { .. } => "(arrival)".to_owned(),
             AdapterSpec::ResourceNew { ty, .. } => format!("resource.new {ty}"),
             AdapterSpec::ResourceRep { ty, .. } => format!("resource.rep {ty}"),
             AdapterSpec::ResourceDrop { ty, .. } => format!("resource.drop {ty}"),
@@ -285,6 +310,11 @@ impl AdapterSpec {
 
     fn known(&self, implementers: &Implementers) -> Known {
         let edge = match self {
+            // What goes wrong with the caller's values is nobody's here, and no backtrace shows it.
+            AdapterSpec::Arrival { .. } => {
+                let edge = Some(Edge { caller: Edge::NOBODY, callee: Edge::NOBODY });
+                return Known { name: None, edge };
+            }
             AdapterSpec::Call { plan, .. } => {
                 Edge { caller: plan.caller.process, callee: plan.callee.process }
             }

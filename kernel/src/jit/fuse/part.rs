@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use abi::flat::CoreType;
 use abi::layout::Layout;
-use abi::plan::Endpoint;
+use abi::plan::{Endpoint, Plan};
 use abi::types::ValType;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Signature, Value, types};
 
 use super::copy::{Lane, Source, Target};
 use super::emit::{Emit, core_signature};
+use super::entrance::landing_params;
 use super::reason::Reason;
 use super::region::Region;
 
@@ -23,6 +24,8 @@ pub(super) enum Part {
     Text(Lane),
     /// Copies a value: the host's addresses of both places.
     Copy(Lane, ValType),
+    /// Calls the core function of a plan whose caller is in another domain.
+    Land(Plan),
 }
 
 /// The parts that an image needs, in the order they were asked for; they are placed behind its adapters.
@@ -60,6 +63,7 @@ impl Part {
             Part::Allocate(_) => core_signature(&[I32; 4], &[I32]),
             Part::Text(_) => core_signature(&[I32; 2], &[I32; 2]),
             Part::Copy(..) => core_signature(&[I64; 2], &[]),
+            Part::Land(plan) => core_signature(&landing_params(plan), &[]),
         }
     }
 
@@ -67,6 +71,7 @@ impl Part {
     pub fn calls_into(&self) -> Option<u32> {
         match self {
             Part::Allocate(side) => Some(side.process),
+            Part::Land(plan) => Some(plan.callee.process),
             Part::Text(_) | Part::Copy(..) => None,
         }
     }
@@ -76,6 +81,7 @@ impl Part {
         match self {
             Part::Allocate(side) => emit.reallocate(side, params),
             Part::Text(lane) => emit.text(lane, params[0], params[1]),
+            Part::Land(plan) => emit.land(plan, params),
             Part::Copy(lane, ty) => {
                 let bytes = Layout::of(ty).size;
                 let (from, to) = (Region::checked(params[0], bytes), Region::checked(params[1], bytes));

@@ -47,7 +47,7 @@ impl Emit<'_> {
     }
 
     /// *Args*: gives the core function's arguments.
-    fn args(&mut self, plan: &Plan, params: &[Value]) -> Vec<Value> {
+    pub fn args(&mut self, plan: &Plan, params: &[Value]) -> Vec<Value> {
         let lane = Lane::new(&plan.caller, &plan.callee);
         let types: Vec<&ValType> = plan.ty.params.iter().map(|(_, ty)| ty).collect();
         match &plan.params {

@@ -20,6 +20,11 @@ pub enum AdapterSpec {
         /// The edge, for backtraces: `caller → callee  instance#function`.
         name: String,
     },
+    /// The callee's half of a call over a boundary ([`super::entrance`]).
+    Arrival {
+        /// What the call does. Its caller is in another domain; only its encoding and its memory count.
+        plan: Plan,
+    },
     /// A call to the host.
     Host {
         /// Core parameters as the guest passes them.

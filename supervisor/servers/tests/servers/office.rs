@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use abi::fault::{Fault, Trap};
 use abi::value::Value;
-use ipc::actor::CallLimits;
 use ipc::launched::Launched;
 use ipc::system::{Placement, System};
 use kernel::component::executable::Executable;
@@ -17,7 +16,6 @@ use kernel::component::link::{Isolate, LinkOptions};
 use kernel::component::linked::ExportedFunc;
 use kernel::host::Imports;
 use kernel::jit::engine::Engine;
-use kernel::sched::account::Share;
 use kernel::sched::machine::{Machine, MachineOptions};
 use servers::wasi::Builder;
 use servers::{Input, Output, Wasi};

@@ -1,0 +1,301 @@
+//! Calls over a boundary in compiled code: what the caller's memory has is lifted and lowered into the callee's in one pass,
+//! on the callee's stack, while the caller waits below.
+//!
+//! Only calls that lend and move no handles go this way. A caller whose wait may end before the callee's is not read from
+//! after that: where there is a deadline, what is in memory is lifted before the call.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use abi::fault::{Fault, Trap};
+use abi::flat::flatten;
+use abi::plan::{Endpoint, Passing, Plan};
+use abi::side::Encoding;
+use abi::types::{FuncType, ValType};
+use abi::value::Value;
+
+use super::call::{self, blame, count_bytes};
+use super::guest::Guest;
+use super::linked::{ExportedFunc, HostImport};
+use super::neighbour::{Resident, lost, neighbour, terms};
+use super::peers::Peers;
+use super::port::{EdgePolicy, OnFault, Port, failed};
+use super::running::Running;
+use super::standing::ProcessMeter;
+use super::task::give;
+use crate::domain::Domain;
+use crate::jit::fuse::entrance::{CALLERS_MEMORY, LANDED, SLOTS};
+use crate::mem::stack::StackBounds;
+use crate::sched::handoff::{Away, Errand, Handed, hand_off};
+use crate::sched::park::{self, current_thread};
+use crate::vm::VmMemorySlot;
+use crate::vm::flags::MAY_ENTER;
+
+/// How compiled code makes the calls over a port.
+#[derive(Clone, Debug)]
+pub struct Direct {
+    /// Which adapter of the callee's domain.
+    adapter: u32,
+    /// Whether it reads the caller's memory.
+    reads: bool,
+    /// What the arguments carry, as [`Value::bytes`] counts it, if that is always the same.
+    args: Option<u64>,
+    /// What a result in a core value carries.
+    result: u64,
+}
+
+impl Direct {
+    /// The plan of the callee's half of a call, if it is one for compiled code; `adapter` is where it will be.
+    pub(super) fn plan(
+        ty: &FuncType,
+        caller: &Endpoint,
+        callee: (&Endpoint, u32),
+        policy: &EdgePolicy,
+        adapter: u32,
+    ) -> Option<(Direct, Plan)> {
+        let params = || ty.params.iter().map(|(_, ty)| ty);
+        if params().chain(&ty.result).any(ValType::has_handle) {
+            return None;
+        }
+        let in_memory = matches!(Passing::params(ty), Passing::Memory(_));
+        let reads = in_memory || params().any(ValType::has_pointer);
+        let args = params().map(fixed_bytes).sum::<Option<u64>>();
+        let countable = args.is_some() || !in_memory && params().all(is_counted);
+        let in_utf8 = !params().any(ValType::has_pointer) || caller.encoding == Encoding::Utf8;
+        let retried = matches!(policy.on_fault, OnFault::Retry(_));
+        if !countable || !in_utf8 || retried || reads && policy.deadline_ns.is_some() {
+            return None;
+        }
+        let memory = reads.then_some(CALLERS_MEMORY);
+        let caller = Endpoint { process: u32::MAX, memory, realloc: None, ..caller.clone() };
+        let result = ty.result.as_ref().and_then(fixed_bytes).unwrap_or(0);
+        let plan = Plan::new(ty.clone(), caller, callee.0.clone(), callee.1);
+        Some((Direct { adapter, reads, args, result }, plan))
+    }
+}
+
+/// What a value of this type carries, if that is always the same.
+fn fixed_bytes(ty: &ValType) -> Option<u64> {
+    match ty {
+        ValType::Bool | ValType::S8 | ValType::U8 => Some(1),
+        ValType::S16 | ValType::U16 => Some(2),
+        ValType::S64 | ValType::U64 | ValType::F64 => Some(8),
+        ValType::String | ValType::List(_) | ValType::Map(_) => None,
+        ValType::FixedList(elem, count) => fixed_bytes(elem)?.checked_mul(u64::from(*count)),
+        ValType::Record(fields) => fields.iter().map(|field| fixed_bytes(&field.ty)).sum(),
+        ValType::Tuple(types) => types.iter().map(fixed_bytes).sum(),
+        ValType::Variant(_) | ValType::Option(_) | ValType::Result(_) => {
+            (flatten(ty).len() == 1).then_some(4)
+        }
+        _ => Some(4),
+    }
+}
+
+/// Whether what a flat value carries can be told from its core values.
+fn is_counted(ty: &ValType) -> bool {
+    match ty {
+        ValType::List(elem) => fixed_bytes(elem).is_some(),
+        ValType::Map(entry) => fixed_bytes(&entry.0).is_some() && fixed_bytes(&entry.1).is_some(),
+        ValType::Record(fields) => fields.iter().all(|field| is_counted(&field.ty)),
+        ValType::Tuple(types) => types.iter().all(is_counted),
+        ValType::String => true,
+        other => fixed_bytes(other).is_some(),
+    }
+}
+
+/// What a flat value carries, of a type that [`is_counted`].
+fn bytes(ty: &ValType, core: &mut impl Iterator<Item = u64>) -> u64 {
+    let mut pair = |each: Option<u64>| {
+        let count = core.nth(1).unwrap_or(0) & u64::from(u32::MAX);
+        count.saturating_mul(each.unwrap_or(0))
+    };
+    match ty {
+        ValType::String => pair(Some(1)),
+        ValType::List(elem) => pair(fixed_bytes(elem)),
+        ValType::Map(entry) => pair(fixed_bytes(&entry.0).zip(fixed_bytes(&entry.1)).map(|(a, b)| a + b)),
+        ValType::Record(fields) => fields.iter().map(|field| bytes(&field.ty, core)).sum(),
+        ValType::Tuple(types) => types.iter().map(|ty| bytes(ty, core)).sum(),
+        other => {
+            let values = flatten(other).len();
+            core.by_ref().take(values).for_each(drop);
+            fixed_bytes(other).unwrap_or(0)
+        }
+    }
+}
+
+/// A call on its way, with its core values.
+struct Arrival<'c> {
+    peers: &'c Peers,
+    func: &'c ExportedFunc,
+    direct: &'c Direct,
+    generation: u32,
+    /// What its arguments carry.
+    bytes: u64,
+    /// The caller's memory, if it is read.
+    memory: Option<VmMemorySlot>,
+    slots: [u64; SLOTS],
+}
+
+/// How it ended.
+enum Arrived {
+    /// It is for an earlier life.
+    Stale,
+    /// The caller's values are no values: its own trap.
+    Refused(Trap),
+    Served(Result<Returned, Fault>),
+}
+
+/// What the callee has returned.
+enum Returned {
+    Core(u64),
+    Value(Option<Value>),
+}
+
+impl Errand for Arrival<'_> {
+    type Outcome = Arrived;
+
+    fn run(mut self, stack: &StackBounds) -> Arrived {
+        let (peers, func) = (self.peers, self.func);
+        // Only the thread that runs this begins another life.
+        if peers.generation(func.domain) != self.generation {
+            return Arrived::Stale;
+        }
+        let mut domain = match peers.life(func.domain, self.generation) {
+            Ok(domain) => domain,
+            Err(trap) => return Arrived::Served(Err(trap.into())),
+        };
+        Running::of_mut(&mut domain).refresh(peers);
+        domain.on_stack(Some(func.callee.process), stack, |domain| {
+            let mut refused = None;
+            let served = call::guarded(domain, func, |domain| self.invoke(domain, &mut refused));
+            refused.map_or_else(|| Arrived::Served(served), Arrived::Refused)
+        })
+    }
+}
+
+impl Arrival<'_> {
+    fn invoke(&mut self, domain: &mut Domain, refused: &mut Option<Trap>) -> Result<Returned, Fault> {
+        let (func, process) = (self.func, self.func.callee.process);
+        let program = Running::of(domain).program();
+        let (entry, memories) = (program.adapters.entrance(self.direct.adapter), program.memory_slots);
+        if let Some(memory) = self.memory {
+            domain.lend_memory(memories, memory);
+        }
+        // SAFETY: the adapter is of this domain's program, and takes as many slots.
+        let entered = unsafe { domain.enter_adapter(process, entry, self.slots.as_mut_ptr()) };
+        if let Err(fault) = entered {
+            let may_enter = domain.flags(process) & MAY_ENTER != 0;
+            if self.slots[LANDED] != 0 || !may_enter || is_verdict(&fault.trap) {
+                return Err(fault);
+            }
+            // Nothing of the callee has run that went wrong.
+            if matches!(fault.trap, Trap::StackOverflow | Trap::Limit { .. }) {
+                return Err(blame(domain, process, fault.trap));
+            }
+            *refused = Some(fault.trap.clone());
+            return Err(fault);
+        }
+        let returned = match &func.results {
+            Passing::Flat(_) => Returned::Core(self.slots[0]),
+            Passing::Memory(_) => {
+                let pointer = u128::from(self.slots[0] as u32);
+                Returned::Value(call::lift_result(domain, func, &[pointer])?)
+            }
+        };
+        let bytes_out = match &returned {
+            Returned::Core(_) => self.direct.result,
+            Returned::Value(value) => value.as_ref().map_or(0, Value::bytes),
+        };
+        count_bytes(domain, func, self.bytes, bytes_out);
+        Ok(returned)
+    }
+}
+
+fn is_verdict(trap: &Trap) -> bool {
+    current_thread().and_then(|thread| thread.verdict()).is_some_and(|verdict| verdict == *trap)
+}
+
+/// Makes a call through a port, which import `index` is, if compiled code can and its callee is free.
+///
+/// # Errors
+/// The trap that ends the caller's call.
+#[inline]
+pub(super) fn call(
+    domain: &mut Domain,
+    import: &HostImport,
+    index: usize,
+    port: &Port,
+    core: &mut [u64],
+) -> Option<Result<(), Trap>> {
+    let direct = port.direct.as_ref()?;
+    let running = Running::of_mut(domain);
+    // SAFETY: whoever executes a domain of a tree holds its peers.
+    let peers = unsafe { &*running.peers.as_ptr() };
+    running.refresh(peers);
+    let from = running.number;
+    let found = neighbour(running, peers, index, port)?;
+    // SAFETY: what a domain knows of its neighbours changes only when it refreshes that, and it is executed by us.
+    let (resident, generation) = (unsafe { &*std::ptr::from_ref(&*found.resident) }, found.generation);
+    let mut slots = [0; SLOTS];
+    slots[..core.len()].copy_from_slice(core);
+    let bytes = direct.args.unwrap_or_else(|| {
+        let mut core = core.iter().copied();
+        import.ty.params.iter().map(|(_, ty)| bytes(ty, &mut core)).sum()
+    });
+    let memory = import.caller.memory.filter(|_| direct.reads).map(|slot| domain.memory_slot(slot));
+    let after_ns = port.policy.deadline_ns;
+    let began_ns = after_ns.map_or(0, |_| park::now_ns());
+    let terms = terms(resident, port.func.domain, from, began_ns, after_ns);
+    let arrival = Arrival { peers, func: &port.func, direct, generation, bytes, memory, slots };
+    // SAFETY: if it leaves, it is given what keeps the peers, with them the program, and the memory.
+    let arrived = match unsafe { hand_off(&terms, arrival) } {
+        Err(_) | Ok(Handed::Done(Arrived::Stale)) => return None,
+        Ok(Handed::Done(arrived)) => arrived,
+        Ok(Handed::Lost) => Arrived::Served(Err(lost())),
+        Ok(Handed::Left(away)) => follow(domain, import, resident, (began_ns, after_ns), away),
+    };
+    if let Some(meter) = Running::of(domain).standing.meter(import.caller.process) {
+        ProcessMeter::count(&meter.bytes_out, bytes);
+    }
+    Some(match arrived {
+        Arrived::Served(Ok(Returned::Core(value))) => {
+            core.first_mut().into_iter().for_each(|first| *first = value);
+            Ok(())
+        }
+        Arrived::Served(Ok(Returned::Value(value))) => {
+            give(&mut Guest::new(domain, &import.caller), import, value.as_ref(), core)
+        }
+        Arrived::Served(Err(fault)) => failed(domain, import, port, fault, core),
+        Arrived::Refused(trap) => Err(trap),
+        Arrived::Stale => Err(Trap::CannotEnter),
+    })
+}
+
+/// Waits for a call that has left the processor.
+#[cold]
+fn follow(
+    domain: &Domain,
+    import: &HostImport,
+    resident: &dyn Resident,
+    (began_ns, after_ns): (u64, Option<u64>),
+    away: Away<Arrived>,
+) -> Arrived {
+    let running = Running::of(domain);
+    let memory = import.caller.memory.and_then(|slot| running.memories.get(slot as usize)?.clone());
+    let mut sent = Some((away, running.peers.upgrade(), memory));
+    let parcel = Arc::new(Mutex::new(None));
+    let answer = resident.follow(running.number, began_ns, after_ns, &mut |receiver| {
+        let (Some((away, peers, memory)), parcel) = (sent.take(), Arc::clone(&parcel)) else { return };
+        away.go_on(move |arrived| {
+            drop((peers, memory));
+            *parcel.lock().unwrap_or_else(PoisonError::into_inner) = Some(arrived);
+            receiver(Ok(None));
+        });
+    });
+    match answer {
+        Ok(_) => {
+            let arrived = parcel.lock().unwrap_or_else(PoisonError::into_inner).take();
+            arrived.unwrap_or_else(|| Arrived::Served(Err(lost())))
+        }
+        Err(fault) => Arrived::Served(Err(fault)),
+    }
+}
