@@ -15,8 +15,8 @@
 //! - [`scope`]: what a call lent and borrowed
 //! - [`side`]: what the canonical ABI needs from one side of a call
 //! - [`plan`]: what one call does, decided once when it is linked
-//! - [`run`]: the interpreter, made of `lift` and `lower`
 //! - [`wire`]: values and faults as bytes, for calls that leave the OS process
+//! - [`run`]: the interpreter, made of `lift` and `lower`; [`peek`]: a look at what crosses
 //! - [`typed`]: Rust types that cross the boundary without a [`value::Value`] in between
 //! - [`native`]: Rust types that stand for values, for typed calls of guests
 //! - [`sample`]: types and values made from bytes, for tests and fuzzers
@@ -35,6 +35,7 @@ mod lift;
 pub mod limits;
 mod lower;
 pub mod native;
+pub mod peek;
 pub mod plan;
 pub mod relay;
 pub mod run;

@@ -14,11 +14,20 @@ pub(crate) struct Lift<'s> {
     side: &'s mut dyn Side,
     bytes: usize,
     depth: u32,
+    /// If it only looks: how many values and characters of strings it looks at still. Of what is longer it gives the
+    /// beginning.
+    rest: Option<usize>,
 }
 
 impl<'s> Lift<'s> {
     pub(crate) fn new(side: &'s mut dyn Side) -> Lift<'s> {
-        Lift { side, bytes: 0, depth: 0 }
+        Lift { side, bytes: 0, depth: 0, rest: None }
+    }
+
+    /// A look at a value of which no more than `values` values and characters are wanted. Its lists and strings may be
+    /// shorter than they are.
+    pub(crate) fn peeking(side: &'s mut dyn Side, values: usize) -> Lift<'s> {
+        Lift { rest: Some(values), ..Lift::new(side) }
     }
 
     /// `lift_flat`: reads slots from `at` on.
@@ -124,7 +133,11 @@ impl<'s> Lift<'s> {
     }
 
     fn string(&mut self, pointer: u32, tagged: u32) -> Result<Value, Trap> {
-        let text = text::lift(self.side, pointer, tagged)?;
+        let text = match self.rest {
+            None => text::lift(self.side, pointer, tagged)?,
+            Some(rest) => text::lift_start(self.side, pointer, tagged, rest)?,
+        };
+        self.looked_at(if self.rest.is_some() { text.chars().count() } else { 0 });
         self.spend(text.len())?;
         Ok(Value::String(text.into_boxed_str()))
     }
@@ -147,7 +160,7 @@ impl<'s> Lift<'s> {
         self.side.check_list(pointer, count, layout)?;
         let value = offsets(types.into_iter()).nth(1).unwrap_or(0);
         let mut entries = Vec::new();
-        for i in 0..count {
+        for i in 0..self.wanted(count) {
             let at = add(pointer, i * layout.size)?;
             entries.push((self.load(&entry.0, at)?, self.load(&entry.1, add(at, value)?)?));
         }
@@ -157,7 +170,9 @@ impl<'s> Lift<'s> {
     /// `load_list_from_valid_range`
     fn elements(&mut self, elem: &ValType, pointer: u32, count: u32) -> Result<Vec<Value>, Trap> {
         let size = Layout::of(elem).size;
+        let count = self.wanted(count);
         if *elem == ValType::U8 {
+            self.looked_at(count as usize);
             self.spend((count as usize).saturating_mul(size_of::<Value>()))?;
             let mut elems = Vec::with_capacity(count as usize);
             for first in (0..count).step_by(ELEMENTS_A_TURN as usize) {
@@ -219,7 +234,19 @@ impl<'s> Lift<'s> {
         Ok(u64::from_le_bytes(wide))
     }
 
+    /// How many of `count` elements are lifted.
+    fn wanted(&self, count: u32) -> u32 {
+        self.rest.map_or(count, |rest| count.min(u32::try_from(rest).unwrap_or(u32::MAX)))
+    }
+
+    fn looked_at(&mut self, values: usize) {
+        if let Some(rest) = &mut self.rest {
+            *rest = rest.saturating_sub(values);
+        }
+    }
+
     fn enter(&mut self) -> Result<(), Trap> {
+        self.looked_at(1);
         self.depth += 1;
         if self.depth > MAX_TYPE_DEPTH {
             return Err(TOO_DEEP);

@@ -105,6 +105,29 @@ pub fn lift(side: &dyn Side, pointer: u32, tagged: u32) -> Result<String, Trap> 
     decode(span.repr, &memory[start..start + span.bytes as usize])
 }
 
+/// Lifts the beginning of a string, which has `chars` characters at least if the string has; the rest is not read.
+///
+/// # Errors
+/// Those of [`Span::check`], or an invalid encoding in the beginning.
+pub fn lift_start(side: &dyn Side, pointer: u32, tagged: u32, chars: usize) -> Result<String, Trap> {
+    const LONGEST_CHAR: usize = 4;
+    let memory = side.memory();
+    let span = Span::check(side.encoding(), pointer, tagged, memory.len())?;
+    let bytes = &memory[span.pointer as usize..][..span.bytes as usize];
+    let some = chars.saturating_add(1).saturating_mul(LONGEST_CHAR);
+    let Some(start) = bytes.get(..some) else { return decode(span.repr, bytes) };
+    let whole = match span.repr {
+        Repr::Utf8 => match std::str::from_utf8(start) {
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            _ => some,
+        },
+        // The first half of a pair.
+        Repr::Utf16 if start[some - 1] & 0xFC == 0xD8 => some - 2,
+        Repr::Utf16 | Repr::Latin1 => some,
+    };
+    decode(span.repr, &start[..whole])
+}
+
 /// Decodes the bytes of a whole string.
 ///
 /// # Errors

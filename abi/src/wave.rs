@@ -67,6 +67,11 @@ pub fn print(ty: &ValType, value: &Value) -> String {
     DisplayValue(&Typed::new(ty, value)).to_string()
 }
 
+/// Writes a value of type `ty` that may be shorter than the type says, as it was only looked at ([`crate::peek`]).
+pub(crate) fn print_part(ty: &ValType, value: &Value) -> String {
+    DisplayValue(&Typed::new(ty, value)).to_string()
+}
+
 /// Splits `name(arguments)` into the two; the name can be that of a function in an interface, with its version.
 ///
 /// # Errors

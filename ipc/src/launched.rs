@@ -22,7 +22,7 @@ use crate::actor::Actor;
 use crate::doorway::Doorway;
 use crate::mailbox::{Answer, Message};
 use crate::reply::Pending;
-use crate::system::Placement;
+use crate::system::{Place, Placement};
 use crate::waits::{Station, Waits};
 
 /// A tree that runs. Dropping it ends its domains.
@@ -209,6 +209,11 @@ impl Launched {
             }
         };
         (0..).zip(&self.0.desks).map(view).collect()
+    }
+
+    /// Where a domain runs.
+    pub(crate) fn place(&self, domain: u32) -> Option<Place> {
+        self.0.desks.get(domain as usize).map(|desk| desk.placement.place)
     }
 
     /// What a domain has used of the processors, in all its lives, and its share of them.

@@ -5,6 +5,7 @@
 //!
 //! - [`system`]: what an embedder holds: trees that run on a machine
 //! - [`launched`]: one of them; [`launcher`]: how it comes up
+//! - [`edges`]: who calls whom in it, and how that goes; [`edge_glob`]: some of them; [`traced`]: call by call
 //! - [`typed_func`]: what it exports, with Rust types
 //! - [`actor`]: a domain with a thread of its own
 //! - `doorway`: calling it without a message
@@ -14,10 +15,13 @@
 
 pub mod actor;
 mod doorway;
+pub mod edge_glob;
+pub mod edges;
 pub mod launched;
 mod launcher;
 pub mod mailbox;
 pub mod reply;
 pub mod system;
+pub mod traced;
 pub mod typed_func;
 pub mod waits;

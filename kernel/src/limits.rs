@@ -64,6 +64,8 @@ pub const WATCHED_COMPARES: usize = 1 << 14;
 pub const WATCHED_TEXTS: usize = 1 << 10;
 /// Bytes that are kept of each of them.
 pub const WATCHED_TEXT_BYTES: usize = 64;
+/// Characters of a call's arguments, and of its result, that a trace tells.
+pub const TRACED_CHARS: usize = 256;
 /// Processes of one tree.
 pub const MAX_PROCESSES: usize = 10_000;
 /// Core instances of one tree.

@@ -284,6 +284,7 @@ impl CtxLayout {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DomainLayout {
     processes: u32,
+    func_count: u32,
     flags: u32,
     funcs: u32,
     memories: u32,
@@ -298,12 +299,17 @@ impl DomainLayout {
         let func_slots = (flags + processes * 4).next_multiple_of(8);
         let memory_slots = func_slots + funcs * 16;
         let size = (memory_slots + memories * 16).next_multiple_of(16);
-        DomainLayout { processes, flags, funcs: func_slots, memories: memory_slots, size }
+        DomainLayout { processes, func_count: funcs, flags, funcs: func_slots, memories: memory_slots, size }
     }
     /// How many processes there are.
     #[must_use]
     pub const fn processes(&self) -> u32 {
         self.processes
+    }
+    /// How many function slots there are.
+    #[must_use]
+    pub const fn funcs(&self) -> u32 {
+        self.func_count
     }
     /// The flags word ([`flags`]) of process `index`.
     #[must_use]

@@ -176,7 +176,8 @@ impl Arrival<'_> {
     fn invoke(&mut self, domain: &mut Domain, refused: &mut Option<Trap>) -> Result<Returned, Fault> {
         let (func, process) = (self.func, self.func.callee.process);
         let program = Running::of(domain).program();
-        let (entry, memories) = (program.adapters.entrance(self.direct.adapter), program.memory_slots);
+        let adapters = Running::of(domain).watch.arrivals(program);
+        let (entry, memories) = (adapters.entrance(self.direct.adapter), program.memory_slots);
         if let Some(memory) = self.memory {
             domain.lend_memory(memories, memory);
         }

@@ -7,6 +7,7 @@ use abi::value::Value;
 
 use super::guest::{Guest, call_slot};
 use super::linked::ExportedFunc;
+use super::observe::taps;
 use super::running::Running;
 use super::standing::ProcessMeter;
 use super::task::run_task;
@@ -19,7 +20,7 @@ use crate::vm::flags::MAY_ENTER;
 /// The fault; [`Trap::CannotEnter`] if an earlier one ended the process.
 pub(super) fn call(domain: &mut Domain, func: &ExportedFunc, args: &[Value]) -> Result<Option<Value>, Fault> {
     guarded(domain, func, |domain| {
-        let result = call_in_scope(domain, func, args);
+        let result = taps::entered(domain, func, args, |domain| call_in_scope(domain, func, args));
         let bytes_out = result.as_ref().ok().and_then(Option::as_ref).map_or(0, Value::bytes);
         count_bytes(domain, func, args.iter().map(Value::bytes).sum(), bytes_out);
         result
@@ -51,7 +52,15 @@ pub(super) fn guarded<T>(
         running.handles.enter()?;
     }
     let before = Running::of(domain).standing.enter(process);
+    let begun = func.edge.map(|edge| (edge, Running::of(domain).tallies[edge as usize].begin()));
+    let open = Running::of(domain).taps.len();
     let result = work(domain);
+    if let Err(fault) = &result {
+        taps::unwind(domain, open, fault);
+    }
+    if let Some((edge, begun)) = begun {
+        Running::of(domain).tallies[edge as usize].end(begun, result.is_err());
+    }
     let standing = &Running::of(domain).standing;
     standing.leave(before);
     if let Some(meter) = standing.meter(process) {

@@ -1,6 +1,7 @@
 //! A domain while its processes are being linked.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use abi::flat::CoreType;
 
@@ -19,6 +20,8 @@ pub(super) struct Draft {
     pub processes: Vec<u32>,
     pub imports: Vec<HostImport>,
     pub specs: Vec<AdapterSpec>,
+    /// For each of them the edge that it is, if it is one.
+    pub edges: Vec<Option<u32>>,
     pub func_slots: HashMap<CoreDef, u32>,
     pub memory_slots: HashMap<CoreDef, u32>,
     pub core_instances: u32,
@@ -56,6 +59,9 @@ impl Draft {
             imports: self.imports,
             adapters: Adapters::compile(engine, &self.specs, layout, implementers, callees)?,
             adapter_sigs: self.specs.iter().map(|spec| sig(engine, spec)).collect(),
+            specs: self.specs,
+            edges: self.edges,
+            tapped: OnceLock::new(),
             func_slots,
             memory_slots,
         })

@@ -14,6 +14,7 @@ use super::draft::slot;
 use super::error::LinkError;
 use super::link::{Linker, counted};
 use super::linked::{CoreDef, ExportedFunc, HostImport, Step, Target};
+use super::observe::known_edge::{Callee, KnownEdge, Way, interface_of};
 use super::parse::{EntityIndex, Options, ResourceBuiltin, TaskBuiltin};
 use super::port::{EdgePolicy, Port};
 use super::resolve::Resolver;
@@ -70,7 +71,32 @@ impl Linker<'_> {
                 )
             }
         };
-        self.adapter(frame, spec)
+        let edge = self.known(frame, &def, &name, &spec);
+        self.adapter(frame, spec, edge)
+    }
+
+    /// The edge that a lowered function is, if it can be called.
+    fn known(&mut self, frame: &Frame, def: &FuncDef, name: &str, spec: &AdapterSpec) -> Option<u32> {
+        let import = match spec {
+            AdapterSpec::Host { import, .. } => self.draft(frame).imports.get(*import as usize),
+            AdapterSpec::Call { .. } => None,
+            _ => return None,
+        };
+        let way = match import.map(|import| &import.target) {
+            None => Way::Fused,
+            Some(Target::Port(port)) => Way::Boundary(port.policy),
+            Some(Target::Host(_)) => Way::Server,
+            Some(_) => Way::Task,
+        };
+        let (name, ty, callee) = match def {
+            FuncDef::Lifted(lifted) => (name, Arc::new(lifted.ty.clone()), Callee::Process(lifted.process)),
+            FuncDef::Host(host) => {
+                (&*host.name, Arc::clone(&host.ty), Callee::Server(interface_of(&host.name).into()))
+            }
+            FuncDef::Missing(_) => return None,
+        };
+        let edge = KnownEdge { caller: Some(frame.process), callee, name: name.into(), ty, way };
+        Some(self.edges.number(edge))
     }
 
     fn call(
@@ -133,11 +159,12 @@ impl Linker<'_> {
         lifted: &Lifted,
         policy: &EdgePolicy,
     ) -> Result<Option<Direct>, LinkError> {
-        let specs = &mut self.draft_of(lifted.domain).specs;
-        let adapter = counted(specs.len(), "lowered functions", MAX_ADAPTERS)?;
+        let draft = self.draft_of(lifted.domain);
+        let adapter = counted(draft.specs.len(), "lowered functions", MAX_ADAPTERS)?;
         let callee = (&lifted.endpoint, lifted.core);
         Ok(Direct::plan(&lifted.ty, caller, callee, policy, adapter).map(|(direct, plan)| {
-            specs.push(AdapterSpec::Arrival { plan });
+            draft.specs.push(AdapterSpec::Arrival { plan });
+            draft.edges.push(None);
             direct
         }))
     }
@@ -162,7 +189,18 @@ impl Linker<'_> {
         let lends = ty.has_borrow();
         let imports = &mut self.draft(frame).imports;
         let import = counted(imports.len(), "imports from outside a domain", MAX_ADAPTERS)?;
-        imports.push(HostImport { name, ty, target, caller, params, results, asynchronous, slots, lends });
+        imports.push(HostImport {
+            name,
+            ty,
+            target,
+            caller,
+            params,
+            results,
+            asynchronous,
+            slots,
+            lends,
+            edge: None,
+        });
         let (params, results) = (core_params, core_results);
         Ok(AdapterSpec::Host { params, results, import, process, leaves, name: edge })
     }
@@ -206,7 +244,7 @@ impl Linker<'_> {
             self.with_context.insert(frame.process);
         }
         let spec = self.outside(frame, name.to_owned(), ty, target, caller, false, name.to_owned())?;
-        self.adapter(frame, spec)
+        self.adapter(frame, spec, None)
     }
 
     pub(super) fn resource_builtin(
@@ -226,7 +264,7 @@ impl Linker<'_> {
             ResourceBuiltin::Rep => AdapterSpec::ResourceRep { process, ty },
             ResourceBuiltin::Drop => AdapterSpec::ResourceDrop { process, ty },
         };
-        self.adapter(frame, spec)
+        self.adapter(frame, spec, None)
     }
 
     /// It has its place and its signature, so that what never calls it runs.
@@ -253,13 +291,18 @@ impl Linker<'_> {
         let (params, results) = (core(ty.params())?, core(ty.results())?);
         let reason = Refusal::Message(format!("not supported: {name}"));
         let process = self.place_of(frame.process).process;
-        self.adapter(frame, AdapterSpec::Refuse { params, results, reason, process, name: name.to_owned() })
+        let spec = AdapterSpec::Refuse { params, results, reason, process, name: name.to_owned() };
+        self.adapter(frame, spec, None)
     }
 
-    fn adapter(&mut self, frame: &Rc<Frame>, spec: AdapterSpec) -> Result<(), LinkError> {
-        let specs = &mut self.draft(frame).specs;
-        let index = counted(specs.len(), "lowered functions", MAX_ADAPTERS)?;
-        specs.push(spec);
+    fn adapter(&mut self, frame: &Rc<Frame>, spec: AdapterSpec, edge: Option<u32>) -> Result<(), LinkError> {
+        let draft = self.draft(frame);
+        let index = counted(draft.specs.len(), "lowered functions", MAX_ADAPTERS)?;
+        if let AdapterSpec::Host { import, .. } = &spec {
+            draft.imports[*import as usize].edge = edge;
+        }
+        draft.specs.push(spec);
+        draft.edges.push(edge);
         frame.spaces.borrow_mut().core_funcs.push(CoreDef::Adapter(index));
         Ok(())
     }
@@ -324,6 +367,7 @@ pub(super) fn exported(lifted: &Lifted) -> ExportedFunc {
         callback: lifted.callback,
         unsupported: lifted.unsupported,
         lends: lifted.ty.has_borrow(),
+        edge: None,
     }
 }
 

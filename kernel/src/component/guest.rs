@@ -8,6 +8,7 @@ use abi::side::{Encoding, Side};
 use abi::types::ResourceType;
 use abi::value::Resource;
 
+use super::observe::taps;
 use super::running::Running;
 use crate::domain::Domain;
 use crate::domain::externs::{Func, MemoryRef};
@@ -64,10 +65,7 @@ pub(super) fn call_slot(
 ) -> Result<(), Fault> {
     let (func, depth) = slot_func(domain, slot)?;
     let result = domain.call_process(Some(process), &func, args, results);
-    if result.is_err() {
-        Running::of_mut(domain).handles.unwind(depth);
-    }
-    result
+    result.inspect_err(|fault| depth.unwind(domain, fault))
 }
 
 /// The same with the values in place: `params` arguments in, results out.
@@ -80,18 +78,30 @@ pub(super) fn call_slot_in_place<const SLOTS: usize>(
 ) -> Result<(), Fault> {
     let (func, depth) = slot_func(domain, slot)?;
     let result = domain.call_in_place(Some(process), &func, params, values);
-    if result.is_err() {
-        Running::of_mut(domain).handles.unwind(depth);
-    }
-    result
+    result.inspect_err(|fault| depth.unwind(domain, fault))
 }
 
-/// The function in a slot, and how many scopes are open.
-fn slot_func(domain: &Domain, slot: u32) -> Result<(Func, usize), Fault> {
+/// What is open when a guest is called: a fault ends what is opened later.
+struct Depth {
+    scopes: usize,
+    taps: usize,
+}
+
+impl Depth {
+    #[cold]
+    fn unwind(&self, domain: &mut Domain, fault: &Fault) {
+        Running::of_mut(domain).handles.unwind(self.scopes);
+        taps::unwind(domain, self.taps, fault);
+    }
+}
+
+/// The function in a slot, and what is open.
+fn slot_func(domain: &Domain, slot: u32) -> Result<(Func, Depth), Fault> {
     let running = Running::of(domain);
     let func = running.funcs.get(slot as usize).and_then(Option::as_ref);
     let missing = || Fault::new(Trap::Host("a function of a tree that is not up".to_owned()));
-    Ok((*func.ok_or_else(missing)?, running.handles.depth()))
+    let depth = Depth { scopes: running.handles.depth(), taps: running.taps.len() };
+    Ok((*func.ok_or_else(missing)?, depth))
 }
 
 impl Side for Guest<'_> {

@@ -13,9 +13,10 @@ use abi::value::Resource;
 use super::carrier::Crossing;
 use super::guest::{Guest, call_slot};
 use super::linked::{HostImport, Target};
+use super::observe::edge_tally::Tally;
+use super::observe::taps;
 use super::port;
 use super::running::Running;
-use super::standing::ProcessMeter;
 use super::task;
 use crate::domain::Domain;
 use crate::domain::upcalls::ComponentHooks;
@@ -39,27 +40,34 @@ unsafe impl ComponentHooks for Hooks {
         let imports = &running.program().imports;
         let index = import as usize;
         let import = imports.get(index).ok_or(Trap::Unsupported("an unknown host import"))?;
-        // SAFETY: the domain holds what it was linked to, and the host's state, as long as it lives, and whoever called
-        // us holds the domain. The stub of this import passes as many slots as it has core parameters or results.
-        let (import, host, core) = unsafe {
+        // SAFETY: the domain holds what it was linked to, the host's state and the counters as long as it lives, and
+        // whoever called us holds the domain. The stub of this import passes as many slots as it has core parameters or results.
+        let (import, host, tallies, core) = unsafe {
             let core = std::slice::from_raw_parts_mut(values, import.slots);
-            (&*std::ptr::from_ref(import), &*Arc::as_ptr(&running.host), core)
+            let (host, tallies) = (&*Arc::as_ptr(&running.host), &*Arc::as_ptr(&running.tallies));
+            (&*std::ptr::from_ref(import), host, tallies, core)
         };
         if import.lends {
             Running::of_mut(domain).handles.enter()?;
         }
-        if let Some(meter) = Running::of(domain).standing.meter(import.caller.process)
-            && matches!(import.target, Target::Host(_) | Target::Port(_))
-        {
-            ProcessMeter::count(&meter.host_calls, 1);
-        }
+        let tally = import.edge.map(|edge| &tallies[edge as usize]);
+        let begun = tally.map(Tally::begin);
+        let end = |failed| {
+            if let Some((tally, begun)) = tally.zip(begun) {
+                tally.end(begun, failed);
+            }
+        };
         let serve = |domain, func: &dyn HostFunc, core| {
             let guest = Guest::new(domain, &import.caller);
             func.call(&mut Call { guest, import, core, host, state: None })
         };
         let result = match &import.target {
             // The usual case: no scope to close, and a result that is not looked at but passed on.
-            Target::Host(func) if !import.lends => return serve(domain, &**func, core),
+            Target::Host(func) if !import.lends => {
+                let result = serve(domain, &**func, core);
+                end(result.is_err());
+                return result;
+            }
             Target::Host(func) => serve(domain, &**func, core),
             Target::Port(port) => port::call(domain, import, index, port, core),
             Target::Task(func) => task::call(domain, import, func, core),
@@ -74,6 +82,7 @@ unsafe impl ComponentHooks for Hooks {
                 Ok(())
             }
         };
+        end(result.is_err());
         let handles = &mut Running::of_mut(domain).handles;
         if result.is_ok() && import.lends {
             handles.exit()?;
@@ -170,6 +179,14 @@ unsafe impl ComponentHooks for Hooks {
         if let Some(table) = Running::of_mut(domain).handles.tables.get_mut(process as usize) {
             table.set_limit(limit);
         }
+    }
+
+    fn tap_begin(&self, domain: &mut Domain, adapter: u32, params: &[u64]) {
+        taps::begin(domain, adapter, params);
+    }
+
+    fn tap_end(&self, domain: &mut Domain, adapter: u32, params: &[u64], results: &[u64]) {
+        taps::end(domain, adapter, params, results);
     }
 
     fn grew(&self, domain: &mut Domain, process: u32) {

@@ -16,7 +16,8 @@ use super::def::{ComponentDef, CoreInstanceDef, Def, Frame, FuncDef, InstanceDef
 use super::draft::Draft;
 use super::edge::exported;
 use super::error::LinkError;
-use super::linked::{Export, Linked, Place, ProcessInfo, Provider, ResourceInfo, Step};
+use super::linked::{Export, ExportedFunc, Linked, Place, ProcessInfo, Provider, ResourceInfo, Step};
+use super::observe::known_edge::{Callee, Edges, KnownEdge, Way};
 use super::offer;
 pub use super::options::{Isolate, LinkOptions};
 use super::parse::{Component, EntityIndex, Item, Sort};
@@ -42,6 +43,7 @@ pub(super) struct Linker<'a> {
     core_instances: usize,
     /// Processes that have a context, which begins anew with every call.
     pub(super) with_context: HashSet<u32>,
+    pub(super) edges: Edges,
 }
 
 /// Links `root`, whose core modules are `libraries` in order of appearance, to what the host offers.
@@ -68,10 +70,11 @@ pub(super) fn link(
         domains: Vec::new(),
         core_instances: 0,
         with_context: HashSet::new(),
+        edges: Edges::default(),
     };
     let def = ComponentDef { component: Arc::clone(root), outer: None, name: None };
     let instance = linker.instantiate(&def, None, options.name.clone(), None, 0)?;
-    let exports = instance.exports.iter().map(|(name, def)| (name.clone(), export(def))).collect();
+    let exports = linker.exports(&instance.exports, None);
     let (resources, drafts) = (&linker.resources, linker.domains.into_iter().zip(0..));
     let steps = &linker.steps;
     let domains = drafts.map(|(draft, domain)| {
@@ -86,11 +89,12 @@ pub(super) fn link(
         resources: linker.resources,
         host_resources: linker.host_resources,
         exports,
+        edges: linker.edges.list,
     })
 }
 
 /// Who implements which resource types in a domain.
-fn implementers(resources: &[ResourceInfo], domain: u32) -> Implementers {
+pub(super) fn implementers(resources: &[ResourceInfo], domain: u32) -> Implementers {
     let here = |(resource, number): (&ResourceInfo, u32)| {
         let place = resource.place.filter(|place| place.domain == domain)?;
         Some((ResourceType(number), Implementer { process: place.process, dtor: resource.dtor }))
@@ -98,25 +102,36 @@ fn implementers(resources: &[ResourceInfo], domain: u32) -> Implementers {
     resources.iter().zip(0..).filter_map(here).collect()
 }
 
-fn export(def: &Def) -> Export {
-    match def {
-        Def::Func(func) => match &**func {
-            FuncDef::Lifted(lifted) => Export::Func(exported(lifted)),
-            FuncDef::Host(_) | FuncDef::Missing(_) => Export::Other,
-        },
-        Def::Instance(instance) => {
-            Export::Instance(instance.exports.iter().map(|(name, def)| (name.clone(), export(def))).collect())
-        }
-        Def::Module(library) => Export::Module(Arc::clone(library)),
-        Def::Resource(ty) => Export::Resource(*ty),
-        Def::Component(_) | Def::Type => Export::Other,
-    }
-}
-
 /// Arguments of a nested instantiation; the outermost one takes what the host offers.
 type Args = BTreeMap<Box<str>, Def>;
 
 impl Linker<'_> {
+    /// What the host can call: each function is an edge.
+    fn exports(&mut self, defs: &Args, interface: Option<&str>) -> BTreeMap<Box<str>, Export> {
+        let mut exports = BTreeMap::new();
+        for (name, def) in defs {
+            let full = interface.map_or_else(|| name.to_string(), |interface| format!("{interface}#{name}"));
+            let export = match def {
+                Def::Func(func) => match &**func {
+                    FuncDef::Lifted(lifted) => {
+                        let ty = Arc::new(lifted.ty.clone());
+                        let callee = Callee::Process(lifted.process);
+                        let edge = KnownEdge { caller: None, callee, name: full.into(), ty, way: Way::Entry };
+                        let edge = Some(self.edges.number(edge));
+                        Export::Func(ExportedFunc { edge, ..exported(lifted) })
+                    }
+                    FuncDef::Host(_) | FuncDef::Missing(_) => Export::Other,
+                },
+                Def::Instance(instance) => Export::Instance(self.exports(&instance.exports, Some(&full))),
+                Def::Module(library) => Export::Module(Arc::clone(library)),
+                Def::Resource(ty) => Export::Resource(*ty),
+                Def::Component(_) | Def::Type => Export::Other,
+            };
+            exports.insert(name.clone(), export);
+        }
+        exports
+    }
+
     fn instantiate(
         &mut self,
         def: &ComponentDef,

@@ -5,14 +5,16 @@
 //! left to do at launch has no names and no decisions in it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use abi::plan::{Endpoint, Passing};
 use abi::types::{FuncType, ResourceType};
 
+use super::observe::known_edge::KnownEdge;
 use super::port::Port;
 use crate::host::{HostFunc, HostResource};
 use crate::jit::fuse::Adapters;
+use crate::jit::fuse::spec::AdapterSpec;
 use crate::jit::library::Library;
 use crate::jit::sig::SigId;
 use crate::vm::DomainLayout;
@@ -128,6 +130,8 @@ pub struct HostImport {
     pub slots: usize,
     /// Whether the guest can lend handles to it.
     pub lends: bool,
+    /// Which edge of the tree this is; none for a built-in.
+    pub edge: Option<u32>,
 }
 
 /// Who serves a call that leaves its domain.
@@ -173,6 +177,8 @@ pub struct ExportedFunc {
     pub unsupported: Option<&'static str>,
     /// Whether its caller can lend it handles.
     pub lends: bool,
+    /// Which edge of the tree it is for the host; none for a process that calls it, whose import is the edge.
+    pub edge: Option<u32>,
 }
 
 /// One export of the outermost component.
@@ -200,6 +206,12 @@ pub struct LinkedDomain {
     pub(crate) imports: Vec<HostImport>,
     /// Adapters and stubs.
     pub(crate) adapters: Adapters,
+    /// What they were made of.
+    pub(crate) specs: Vec<AdapterSpec>,
+    /// For each of them the edge that it is, if it is one.
+    pub(crate) edges: Vec<Option<u32>>,
+    /// The same for calls that are watched, once somebody does.
+    pub(crate) tapped: OnceLock<Adapters>,
     /// Their core signatures.
     pub(crate) adapter_sigs: Vec<SigId>,
     /// How many function slots there are.
@@ -222,6 +234,8 @@ pub struct Linked {
     pub(crate) host_resources: HashMap<ResourceType, HostResource>,
     /// What the outermost component exports.
     pub(crate) exports: BTreeMap<Box<str>, Export>,
+    /// Who calls whom.
+    pub(crate) edges: Vec<KnownEdge>,
 }
 
 impl Linked {
@@ -238,6 +252,12 @@ impl Linked {
             first.map_or("", |process| process.path.as_str())
         };
         (0..).zip(self.domains.iter().map(root))
+    }
+
+    /// Who calls whom: what each process imports from others and from servers, and what the host can call.
+    #[must_use]
+    pub fn edges(&self) -> &[KnownEdge] {
+        &self.edges
     }
 
     /// How many domains the tree has.

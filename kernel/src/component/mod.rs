@@ -13,6 +13,7 @@
 //! - [`port`]: imports that lead into another domain
 //! - [`neighbour`]: calls of domains that can run at once; [`arrival`]: those of them that compiled code makes
 //! - [`carrier`]: calls between domains that have threads of their own
+//! - [`observe`]: what can be seen of all that while it runs
 //! - [`error`]: why not
 
 pub mod arrival;
@@ -24,6 +25,7 @@ pub mod link;
 pub mod linked;
 pub mod name;
 pub mod neighbour;
+pub mod observe;
 pub mod options;
 pub mod packed;
 pub mod port;

@@ -23,6 +23,8 @@ use super::carrier::{Carrier, Crossing};
 use super::error::LaunchError;
 use super::hooks::{Hooks, destroy};
 use super::linked::Linked;
+use super::observe::edge_tally::Tally;
+use super::observe::watcher::Watch;
 use super::port::Port;
 use super::running::{HostState, Running};
 use super::standing::Standing;
@@ -39,6 +41,10 @@ pub(super) struct Peers {
     pub engine: Engine,
     pub linked: Arc<Linked>,
     pub host: HostState,
+    /// The counters of the edges, by number.
+    pub tallies: Arc<[Tally]>,
+    /// Who watches them.
+    pub watch: Arc<Watch>,
     first_pid: u32,
     slots: Vec<Slot>,
     /// Changes whenever a domain begins another life.
@@ -90,6 +96,8 @@ impl Peers {
         let peers = Peers {
             engine: engine.clone(),
             slots: slots.collect(),
+            tallies: linked.edges.iter().map(|_| Tally::default()).collect(),
+            watch: Arc::new(Watch::new(linked.edges.len())),
             linked,
             host,
             first_pid,
@@ -123,6 +131,8 @@ impl Peers {
             domain.set_quota(*process, *quota);
         }
         domain.set_total_quota(*peers.slots[number as usize].total.lock());
+        // SAFETY: records do not move, and every end of a life tells its standing before the domain goes.
+        unsafe { peers.standing(number).slots.begin(domain.vm(), layout) };
         domain
     }
 
@@ -145,8 +155,8 @@ impl Peers {
         let mut loaded = Vec::new();
         for (_, next) in steps {
             if let Err(error) = step(&mut domain, &mut loaded, next) {
-                drop(domain);
                 slot.standing.end(&Trap::Gone(format!("it could not be started again: {error}")));
+                drop(domain);
                 return Err(error);
             }
         }

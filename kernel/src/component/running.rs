@@ -12,6 +12,9 @@ use abi::value::Resource;
 
 use super::linked::{Linked, LinkedDomain, Place};
 use super::neighbour::Near;
+use super::observe::edge_tally::Tally;
+use super::observe::taps::OpenTap;
+use super::observe::watcher::Watch;
 use super::peers::Peers;
 use super::standing::Standing;
 use super::task::Task;
@@ -42,6 +45,12 @@ pub(super) struct Running {
     pub memories: Vec<Option<MemoryRef>>,
     /// What others may see.
     pub standing: Arc<Standing>,
+    /// The counters of the tree's edges. Those that are counted here are those of this domain's imports and exports.
+    pub tallies: Arc<[Tally]>,
+    /// Which edges are watched.
+    pub watch: Arc<Watch>,
+    /// The calls over watched edges that have not ended, innermost last.
+    pub taps: Vec<OpenTap>,
     /// The asynchronous tasks under way, innermost last.
     pub tasks: Vec<Task>,
     /// Each process's `context` slots.
@@ -71,6 +80,9 @@ impl Running {
             funcs: vec![None; domain.func_slots],
             memories: vec![None; domain.memory_slots],
             standing: Arc::clone(peers.standing(number)),
+            tallies: Arc::clone(&peers.tallies),
+            watch: Arc::clone(&peers.watch),
+            taps: Vec::new(),
             tasks: Vec::new(),
             contexts: vec![[0; 2]; processes as usize],
             backpressure: vec![0; processes as usize],

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use abi::fault::{Fault, Trap};
 use abi::state::ProcessState;
 
+use super::observe::code_slots::Slots;
 use crate::instance::Instance;
 use crate::jit::library::Library;
 use crate::mem::linear::Memory;
@@ -19,6 +20,8 @@ const KEPT_FAULTS: usize = 64;
 pub(super) struct Standing {
     state: Mutex<State>,
     meters: Box<[ProcessMeter]>,
+    /// Where its code finds what it calls.
+    pub slots: Slots,
     /// Which process a thread has called, plus one; 0 for none.
     serving: AtomicU32,
 }
@@ -42,7 +45,6 @@ pub(super) struct ProcessStanding {
 #[derive(Debug, Default)]
 pub(super) struct ProcessMeter {
     pub calls: AtomicU64,
-    pub host_calls: AtomicU64,
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,
     pub faults: AtomicU64,
@@ -51,7 +53,7 @@ pub(super) struct ProcessMeter {
 }
 
 impl ProcessMeter {
-    /// Counts a call into the process and what it brought; or a call out of it. Only whoever executes the domain counts,
+    /// Counts a call into the process, what it brought, what went out. Only whoever executes the domain counts,
     /// so nothing has to be locked.
     pub fn count(counter: &AtomicU64, more: u64) {
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
@@ -64,6 +66,7 @@ impl Standing {
         let standing = Standing {
             state: Mutex::default(),
             meters: (0..processes).map(|_| ProcessMeter::default()).collect(),
+            slots: Slots::default(),
             serving: AtomicU32::new(0),
         };
         standing.begin();
@@ -98,6 +101,7 @@ impl Standing {
             process.libs.push(Arc::clone(&instance.library));
             process.memories.extend(instance.own_memories().cloned());
         }
+        self.slots.add(instance);
         self.note_memory(process);
     }
 
@@ -145,8 +149,9 @@ impl Standing {
         self.state().faults.iter().cloned().collect()
     }
 
-    /// The domain is no more: its memories are let go.
+    /// The domain is about to be no more: its memories are let go.
     pub fn end(&self, why: &Trap) {
+        self.slots.end();
         let mut state = self.state();
         for process in &mut state.processes {
             process.memories = Vec::new();

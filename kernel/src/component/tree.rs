@@ -15,6 +15,7 @@ use super::carrier::{Carrier, Server, Undelivered};
 use super::error::LaunchError;
 use super::hooks::destroy;
 use super::linked::{CoreDef, Export, ExportedFunc, Linked, Place, ProcessInfo, Step};
+use super::observe::{edge_view, watcher};
 use super::peers::{Entered, Peers};
 use super::running::Running;
 use crate::domain::Domain;
@@ -147,9 +148,20 @@ impl Tree {
         call::call(&mut *self.peers.domain(func.domain)?, func, args)
     }
 
+    /// What looks at its domains.
+    pub(super) fn peers(&self) -> &Arc<Peers> {
+        &self.peers
+    }
+
     /// A domain, when nobody executes it any more.
     pub(super) fn enter(&mut self, domain: u32) -> Result<Entered<'_>, Trap> {
         self.peers.domain(domain)
+    }
+
+    /// The id of a process, by its place in [`Linked::processes`], in its present life.
+    #[must_use]
+    pub fn process_id(&self, process: u32) -> Option<ProcessId> {
+        self.peers.process_id(process as usize)
     }
 
     /// How many domains it has.
@@ -263,11 +275,12 @@ impl Tree {
     /// The processes, the root first, parents before children. Waits for nobody: a thread may be executing them.
     #[must_use]
     pub fn processes(&self) -> Vec<ProcessView<'_>> {
+        let calls_out = edge_view::calls_out(&self.peers);
         let infos = self.linked().processes.iter().enumerate();
-        infos.filter_map(|(index, info)| self.view(index, info)).collect()
+        infos.filter_map(|(index, info)| self.view(index, info, calls_out[index])).collect()
     }
 
-    fn view<'t>(&'t self, index: usize, info: &'t ProcessInfo) -> Option<ProcessView<'t>> {
+    fn view<'t>(&'t self, index: usize, info: &'t ProcessInfo, host_calls: u64) -> Option<ProcessView<'t>> {
         let Place { domain, process } = info.place;
         // The handles are in the domain; while it runs, those it had when it was last left count.
         if let Ok(idle) = self.peers.idle(domain) {
@@ -286,7 +299,7 @@ impl Tree {
             handles: meter.handles.load(Ordering::Relaxed),
             meters: Meters {
                 calls: read(&meter.calls),
-                host_calls: read(&meter.host_calls),
+                host_calls,
                 bytes_in: read(&meter.bytes_in),
                 bytes_out: read(&meter.bytes_out),
                 faults: read(&meter.faults),
@@ -310,7 +323,11 @@ pub(super) fn step(
                     InstantiateError::Fault(fault) => LaunchError::Fault(Box::new(fault)),
                     other => LaunchError::Resource(other.to_string()),
                 })?;
-            Running::of(domain).standing.loaded(*process, domain.instance(instance));
+            let running = Running::of(domain);
+            running.standing.loaded(*process, domain.instance(instance));
+            if let Some(peers) = running.peers.upgrade() {
+                watcher::loaded(&peers, running.number);
+            }
             loaded.push(instance);
         }
         Step::Func { slot, def } => {

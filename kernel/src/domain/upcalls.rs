@@ -103,6 +103,12 @@ pub unsafe trait ComponentHooks: Sync {
     /// Limits the handles of a process.
     fn limit_handles(&self, _domain: &mut Domain, _process: u32, _limit: Option<u32>) {}
 
+    /// `tap_begin`: a call over a watched edge begins, with these core parameters of the adapter.
+    fn tap_begin(&self, _domain: &mut Domain, _adapter: u32, _params: &[u64]) {}
+
+    /// `tap_end`: it returns, with these core results.
+    fn tap_end(&self, _domain: &mut Domain, _adapter: u32, _params: &[u64], _results: &[u64]) {}
+
     /// A memory of a process has grown.
     fn grew(&self, _domain: &mut Domain, _process: u32) {}
 }

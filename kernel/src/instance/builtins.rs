@@ -68,6 +68,8 @@ const fn address(builtin: Builtin) -> *const () {
         Builtin::fill_bytes => builtins_memory::fill_bytes as *const (),
         Builtin::transcode => builtins_component::transcode as *const (),
         Builtin::watch_texts => builtins_watch::texts as *const (),
+        Builtin::tap_begin => builtins_component::tap_begin as *const (),
+        Builtin::tap_end => builtins_component::tap_end as *const (),
     }
 }
 

@@ -147,6 +147,37 @@ pub(super) unsafe extern "C" fn refuse(record: *mut u8, adapter: u32) {
     domain.leave(trap);
 }
 
+/// `tap_begin`
+///
+/// # Safety
+/// The module's contract; there are `count` slots at `params`.
+pub(super) unsafe extern "C" fn tap_begin(record: *mut u8, adapter: u32, params: *const u64, count: u32) {
+    // SAFETY: the module's contract.
+    let (domain, params) =
+        unsafe { (domain_of_record(record), slice::from_raw_parts(params, count as usize)) };
+    domain.with_hooks(|hooks, domain| hooks.tap_begin(domain, adapter, params));
+}
+
+/// `tap_end`
+///
+/// # Safety
+/// The module's contract; there are `count` slots at `params` and `returned` at `results`.
+pub(super) unsafe extern "C" fn tap_end(
+    record: *mut u8,
+    adapter: u32,
+    params: *const u64,
+    count: u32,
+    results: *const u64,
+    returned: u32,
+) {
+    // SAFETY: the module's contract.
+    let (domain, params, results) = unsafe {
+        let params = slice::from_raw_parts(params, count as usize);
+        (domain_of_record(record), params, slice::from_raw_parts(results, returned as usize))
+    };
+    domain.with_hooks(|hooks, domain| hooks.tap_end(domain, adapter, params, results));
+}
+
 /// `transcode`: bytes read << 32 | bytes written, or -1 with a trap pending.
 ///
 /// # Safety

@@ -96,4 +96,8 @@ builtins! {
     transcode(I32, Ptr, I64, Ptr, I64) -> I64;
     /// how many of the next are arguments of the function, up to four arguments: watched code got texts, perhaps
     watch_texts(I32, I32, I32, I32, I32);
+    /// adapter, its core parameters, how many: a call over a watched edge begins
+    tap_begin(I32, Ptr, I32);
+    /// the same, its core results, how many: it returns
+    tap_end(I32, Ptr, I32, Ptr, I32);
 }

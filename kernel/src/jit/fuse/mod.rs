@@ -5,7 +5,7 @@
 //! of guest memory goes through [`region`].
 //!
 //! - [`spec`]: what is compiled
-//! - `phases`: a call between two processes, `stub`: calls that go elsewhere
+//! - `phases`: a call between two processes, `stub`: calls that go elsewhere, `tapped`: calls that are reported
 //! - [`entrance`]: the callee's half of a call between two domains
 //! - `handles`: handles on their way, and the calls that make and drop them
 //! - `copy`: values by their types, `leaf`, `lists`, `texts`, `utf8`
@@ -52,6 +52,7 @@ pub mod reason;
 mod region;
 pub mod spec;
 mod stub;
+mod tapped;
 mod texts;
 #[cfg(any(test, feature = "trial"))]
 pub mod trial;
@@ -93,8 +94,35 @@ impl Adapters {
         callees: &Callees,
     ) -> Result<Adapters, CompileError> {
         check_nodes(specs)?;
+        Adapters::build(engine, specs, layout, implementers, callees, false)
+    }
+
+    /// The same functions for a domain whose calls are watched: nothing is written into them and nothing is called
+    /// directly, so every call goes through the slot or the import that it is of. Behind them, in the same order, is for
+    /// each one that reports its calls.
+    ///
+    /// # Errors
+    /// As [`Adapters::compile`].
+    pub fn compile_tapped(
+        engine: &Engine,
+        specs: &[AdapterSpec],
+        layout: DomainLayout,
+        implementers: &Implementers,
+    ) -> Result<Adapters, CompileError> {
+        Adapters::build(engine, specs, layout, implementers, &Callees::new(), true)
+    }
+
+    fn build(
+        engine: &Engine,
+        specs: &[AdapterSpec],
+        layout: DomainLayout,
+        implementers: &Implementers,
+        callees: &Callees,
+        tapped: bool,
+    ) -> Result<Adapters, CompileError> {
         let count = u32::try_from(specs.len()).expect("specifications fit into memory");
-        let (parts, scratch) = (Parts::new(count), Scratch::default());
+        let first_part = if tapped { 2 * count } else { count };
+        let (parts, scratch) = (Parts::new(first_part), Scratch::default());
         let mut writer = Writer { engine, layout, implementers, callees, parts, scratch };
         let mut bodies = Vec::with_capacity(specs.len());
         let mut known = Vec::with_capacity(specs.len());
@@ -102,6 +130,16 @@ impl Adapters {
             known.push(spec.known(implementers));
             bodies.push(writer.function(spec.machine_signature(), &spec.name(), |emit, params| {
                 spec.emit(emit, number, params)
+            })?);
+        }
+        for (spec, number) in specs.iter().zip(0..).take_while(|_| tapped) {
+            let core = spec.signature();
+            let sig = core_signature(&core.0, &core.1);
+            known.push(Known::default());
+            bodies.push(writer.function(sig, "(tap)", |emit, params| match spec {
+                // What is entered from another domain is no edge here, and nobody calls this.
+                AdapterSpec::Arrival { .. } => emit.reenter(),
+                _ => emit.tap(number, &core, params),
             })?);
         }
         let mut at = 0;

@@ -70,7 +70,7 @@ impl FuncTranslator<'_> {
             Some(defined) => Callee { to: Target::Local(self.local_func(func, defined)), ctx: self.ctx, ty },
             None => {
                 let at = self.module.layout.func_import(func);
-                Callee { to: Target::Code(self.ctx_word(at)), ctx: self.ctx_word(at + 8), ty }
+                Callee { to: Target::Code(self.import_code(at)), ctx: self.ctx_word(at + 8), ty }
             }
         }
     }
@@ -119,7 +119,7 @@ impl FuncTranslator<'_> {
     }
 
     fn callee_loaded(&mut self, func: Value, ty: u32, null: Option<TrapCode>) -> Callee {
-        let flags = self.access.fixed_at(null);
+        let flags = self.access.code_at(null);
         let code = self.builder.ins().load(types::I64, flags, func, 0);
         let flags = self.access.fixed_at(None);
         let ctx = self.builder.ins().load(types::I64, flags, func, 8);

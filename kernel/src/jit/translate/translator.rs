@@ -58,6 +58,8 @@ pub(super) struct Access {
     pub heap: MemFlagsData,
     /// What never changes while the instance lives.
     pub fixed: MemFlagsData,
+    /// The code of functions that are called through a slot: it is replaced when somebody watches the call.
+    pub code: MemFlagsData,
     /// Lengths and bases that change when something grows.
     pub bounds: MemFlagsData,
     /// Table elements; the trap code is set per use.
@@ -121,6 +123,7 @@ impl Access {
         Access {
             heap,
             fixed: trusted.with_readonly().with_can_move().with_alias_region(region(Region::Fixed)),
+            code: trusted.with_alias_region(region(Region::Code)),
             bounds: trusted.with_alias_region(region(Region::Bounds)),
             element: MemFlagsData::new().with_aligned().with_alias_region(region(Region::Elements)),
             global: trusted.with_alias_region(region(Region::Globals)),
@@ -135,6 +138,11 @@ impl Access {
         let region = self.fixed.alias_region();
         MemFlagsData::trusted().with_readonly().with_trap_code(null).with_alias_region(region)
     }
+
+    /// The code of a function reference, which a null check must show first, as above.
+    pub fn code_at(&self, null: Option<TrapCode>) -> MemFlagsData {
+        MemFlagsData::trusted().with_trap_code(null).with_alias_region(self.code.alias_region())
+    }
 }
 
 /// Kinds of memory that never overlap.
@@ -147,6 +155,7 @@ pub(super) enum Region {
     Globals,
     Payload,
     Board,
+    Code,
     /// A global that nobody outside the module sees.
     Private(u32),
 }
@@ -161,6 +170,7 @@ pub(super) fn region(builder: &mut FunctionBuilder<'_>, which: Region) -> AliasR
         Region::Globals => (4, "shared globals"),
         Region::Payload => (5, "exception values"),
         Region::Board => (6, "what is watched"),
+        Region::Code => (7, "code in slots"),
         Region::Private(index) => (8 + index, "private global"),
     };
     builder.func.dfg.alias_regions.insert(AliasRegionData { user_id, description: description.into() })
@@ -260,6 +270,11 @@ impl<'a> FuncTranslator<'a> {
     pub(super) fn ctx_word(&mut self, offset: u32) -> Value {
         let flags = self.access.fixed;
         self.builder.ins().load(types::I64, flags, self.ctx, offset.cast_signed())
+    }
+
+    /// The code of an imported function: loaded for every call, as it may be replaced between two.
+    pub(super) fn import_code(&mut self, offset: u32) -> Value {
+        self.builder.ins().load(types::I64, self.access.code, self.ctx, offset.cast_signed())
     }
 
     /// An address inside the context.
