@@ -25,6 +25,10 @@ pub trait HostCall: Side {
     /// Who calls.
     fn process(&self) -> ProcessId;
 
+    /// Who calls, as an index of [`Linked::processes`](crate::component::linked::Linked::processes): the same in every
+    /// life and every tree that is launched from it.
+    fn process_index(&self) -> u32;
+
     /// The state that the launcher gave to this tree. Calls of other domains that need it wait until this one has
     /// ended, or released it.
     fn state(&mut self) -> &mut (dyn Any + Send);

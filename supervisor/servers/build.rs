@@ -13,8 +13,7 @@ use wit_parser::Resolve;
 const PACKAGES: [&str; 8] = ["io", "clocks", "random", "filesystem", "sockets", "cli", "http", "servers"];
 
 /// Interfaces whose functions are refused unless a server implements them: no guest can hold what they need.
-const REFUSED: [&str; 4] =
-    ["wasi:sockets/tcp@", "wasi:sockets/udp@", "wasi:sockets/ip-name-lookup@", "wasi:http/types@"];
+const REFUSED: [&str; 1] = ["wasi:http/types@"];
 
 /// Functions that wait for files or times, or may take long.
 const WAITING: [&str; 12] = [

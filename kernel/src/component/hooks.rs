@@ -258,6 +258,11 @@ impl HostCall for Call<'_> {
         id.expect("the tree stands while its processes call")
     }
 
+    fn process_index(&self) -> u32 {
+        let processes = &Running::of(self.guest.domain).program().processes;
+        *processes.get(self.import.caller.process as usize).expect("linking placed the caller")
+    }
+
     fn state(&mut self) -> &mut (dyn Any + Send) {
         let host = self.host;
         &mut ***self.state.get_or_insert_with(|| host.lock())

@@ -16,9 +16,10 @@ use kernel::host::{HostCall, HostFunc, HostResource, Import, Imports};
 
 /// The state of servers, one for each tree that runs.
 pub trait State: Any + Send {
-    /// A process of the tree is about to call; what it may do can depend on who it is.
-    fn called_by(&mut self, process: ProcessId) {
-        let _ = process;
+    /// A process of the tree is about to call, or goes on after it has waited; what it may do can depend on who it is.
+    /// `index` is that of [`Linked::processes`](kernel::component::linked::Linked::processes).
+    fn called_by(&mut self, process: ProcessId, index: u32) {
+        let _ = (process, index);
     }
 }
 

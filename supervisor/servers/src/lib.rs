@@ -9,6 +9,7 @@
 //! - [`wasi`]: the state of all servers of one tree, and its builder
 //! - [`cli`], [`clocks`], [`filesystem`], [`http`], [`io`], [`random`], [`sockets`]: one module a WIT package, one
 //!   file an interface
+//! - [`grants`]: what each process may reach, by which rules, and why
 //! - [`slab`]: where resources live
 //! - [`limits`]: every bound
 
@@ -20,6 +21,7 @@ pub mod bindings;
 pub mod cli;
 pub mod clocks;
 pub mod filesystem;
+pub mod grants;
 pub mod http;
 pub mod io;
 pub mod limits;
@@ -33,9 +35,11 @@ use kernel::host::Imports;
 
 pub use clocks::{MonotonicClock, SimulatedClock, SystemClock, WallClock};
 pub use filesystem::preopens::Preopen;
+pub use grants::{Explained, Grants, Network, Origin};
 pub use io::input::Input;
 pub use io::output::{Buffer, Output};
 pub use random::{Entropy, SeededEntropy, SystemEntropy};
+pub use sockets::resolver::{LookupError, Resolver, SystemResolver};
 pub use wasi::{BuildError, Builder, Wasi};
 
 /// Offers all of WASI 0.2 to trees that are launched with a [`Wasi`] as their state.

@@ -107,28 +107,37 @@ fn fill(source: &mut dyn Entropy, bytes: &mut [u8]) -> Result<(), Trap> {
     source.fill(bytes).map_err(|error| Trap::Host(format!("wasi:random: no random bytes: {error}")))
 }
 
+const RANDOM: &str = "wasi:random/random";
+const INSECURE: &str = "wasi:random/insecure";
+const INSECURE_SEED: &str = "wasi:random/insecure-seed";
+
 impl random::Host for Wasi {
     fn random_bytes(turn: &mut Turn<'_, Wasi>, len: u64) -> Result<Vec<u8>, Trap> {
+        turn.state().check_random(RANDOM)?;
         bytes(turn, |wasi| &mut *wasi.random, len)
     }
 
     fn random_u64(&mut self) -> Result<u64, Trap> {
+        self.check_random(RANDOM)?;
         number(&mut *self.random)
     }
 }
 
 impl insecure::Host for Wasi {
     fn insecure_random_bytes(turn: &mut Turn<'_, Wasi>, len: u64) -> Result<Vec<u8>, Trap> {
+        turn.state().check_random(INSECURE)?;
         bytes(turn, |wasi| &mut *wasi.insecure, len)
     }
 
     fn insecure_random_u64(&mut self) -> Result<u64, Trap> {
+        self.check_random(INSECURE)?;
         number(&mut *self.insecure)
     }
 }
 
 impl insecure_seed::Host for Wasi {
     fn insecure_seed(&mut self) -> Result<(u64, u64), Trap> {
+        self.check_random(INSECURE_SEED)?;
         Ok((number(&mut *self.insecure)?, number(&mut *self.insecure)?))
     }
 }

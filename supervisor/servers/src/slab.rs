@@ -102,6 +102,12 @@ impl<T> Slab<T> {
         let entry = self.entries.get(key.index as usize)?;
         entry.value.as_ref().filter(|_| entry.generation == key.generation)
     }
+
+    /// The same, to change.
+    pub fn find_mut(&mut self, key: Key) -> Option<&mut T> {
+        let entry = self.entries.get_mut(key.index as usize)?;
+        entry.value.as_mut().filter(|_| entry.generation == key.generation)
+    }
 }
 
 fn unknown(what: &str, index: u32) -> Trap {

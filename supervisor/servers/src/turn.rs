@@ -36,9 +36,9 @@ impl<'t, S: State> Turn<'t, S> {
     pub fn state(&mut self) -> &mut S {
         match &mut self.0 {
             Way::Call(call) => {
-                let process = call.process();
+                let (process, index) = (call.process(), call.process_index());
                 let state = call.state().downcast_mut::<S>().expect("a tree keeps its state");
-                state.called_by(process);
+                state.called_by(process, index);
                 state
             }
             Way::Alone(state) => state,

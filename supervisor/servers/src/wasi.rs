@@ -1,13 +1,20 @@
 //! The state of all servers of one tree, and how it is built.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use abi::fault::Trap;
 use abi::id::ProcessId;
+use kernel::component::linked::Linked;
 
 use crate::bind::State;
 use crate::clocks::{MonotonicClock, SystemClock, WallClock};
 use crate::filesystem::descriptor::{Descriptor, Directory};
 use crate::filesystem::preopens::Preopen;
+use crate::grants::granted::{Caller, Granted};
+use crate::grants::why::Grant;
+use crate::grants::{Explained, Grants, Network, Origin};
 use crate::http::Http;
 use crate::io::failure::Failure;
 use crate::io::input::Input;
@@ -16,12 +23,19 @@ use crate::io::poll::Subject;
 use crate::io::streams::Streams;
 use crate::random::{Entropy, SeededEntropy, SystemEntropy};
 use crate::slab::Slab;
+use crate::sockets::Sockets;
+use crate::sockets::resolver::{Resolver, SystemResolver};
 
 /// What the servers know of one tree: what it was granted, and the resources it holds.
 pub struct Wasi {
-    grants: Grants,
-    /// Who makes the call that is being served.
-    caller: Option<ProcessId>,
+    /// What processes are granted: first those that have nothing of their own.
+    pub(crate) granted: Vec<Granted>,
+    /// Which of them a process has that has its own, by its index in the tree.
+    own: HashMap<u32, usize>,
+    /// Who makes the call that is being served, and its index in the tree.
+    caller: Option<(ProcessId, u32)>,
+    /// Paths of the processes, for texts.
+    paths: Vec<String>,
     pub(crate) monotonic: Box<dyn MonotonicClock>,
     pub(crate) wall: Box<dyn WallClock>,
     pub(crate) random: Box<dyn Entropy>,
@@ -31,67 +45,93 @@ pub struct Wasi {
     pub(crate) failures: Slab<Failure>,
     pub(crate) descriptors: Slab<Descriptor>,
     pub(crate) listings: Slab<Directory>,
+    pub(crate) sockets: Sockets,
     pub(crate) http: Http,
 }
 
-/// What a process may see and reach.
-#[derive(Default)]
-pub(crate) struct Grants {
-    pub(crate) args: Vec<String>,
-    pub(crate) env: Vec<(String, String)>,
-    pub(crate) cwd: Option<String>,
-    pub(crate) preopens: Vec<(Descriptor, String)>,
-}
-
 impl Wasi {
-    /// Begins with nothing granted: no arguments, environment or directories, empty standard input, output discarded;
-    /// clocks and randomness are the operating system's.
+    /// Begins with nothing granted: no arguments, environment or directories, empty standard input, output discarded, no
+    /// network; clocks and randomness are the operating system's, and granted.
     #[must_use]
     pub fn builder() -> Builder {
         Builder {
-            grants: Grants::default(),
-            preopens: Vec::new(),
-            stdin: Input::bytes([]),
-            stdout: Output::discard(),
-            stderr: Output::discard(),
+            rest: Grants { clocks: true, random: true, ..Grants::default() },
+            own: BTreeMap::new(),
+            paths: Vec::new(),
             monotonic: Box::new(SystemClock),
             wall: Box::new(SystemClock),
             random: Box::new(SystemEntropy),
             insecure: None,
+            resolver: Arc::new(SystemResolver),
         }
     }
 
-    /// What the calling process was granted.
-    ///
-    /// Every server asks here, so that grants can differ by process: `caller` says who asks.
-    pub(crate) fn grants(&self) -> &Grants {
-        &self.grants
+    /// Which grants the calling process has. Without a caller, those of everybody who has none of their own.
+    pub(crate) fn granted(&self) -> usize {
+        self.caller.map_or(0, |(_, index)| self.granted_to(index))
+    }
+
+    fn granted_to(&self, process: u32) -> usize {
+        self.own.get(&process).copied().unwrap_or(0)
+    }
+
+    /// What the calling process was granted. Every server asks here.
+    pub(crate) fn grants(&self) -> &Granted {
+        &self.granted[self.granted()]
     }
 
     /// Who makes the call that is being served.
     #[must_use]
     pub fn caller(&self) -> Option<ProcessId> {
-        self.caller
+        self.caller.map(|(id, _)| id)
+    }
+
+    /// The index in the tree of the process that calls; the root's if nobody does.
+    pub(crate) fn caller_index(&self) -> u32 {
+        self.caller.map_or(0, |(_, index)| index)
+    }
+
+    /// Whether a process, by its index in the tree, is granted what an interface leads to.
+    #[must_use]
+    pub fn explain(&self, process: u32, interface: &str) -> Explained {
+        self.granted[self.granted_to(process)].explain(interface)
+    }
+
+    /// Lets only those go on who may know the time.
+    pub(crate) fn check_clocks(&self, interface: &str) -> Result<(), Trap> {
+        if self.grants().clocks { Ok(()) } else { Err(self.denied(interface, Grant::Clocks)) }
+    }
+
+    /// Lets only those go on who may have random numbers.
+    pub(crate) fn check_random(&self, interface: &str) -> Result<(), Trap> {
+        if self.grants().random { Ok(()) } else { Err(self.denied(interface, Grant::Random)) }
+    }
+
+    #[cold]
+    fn denied(&self, interface: &str, grant: Grant) -> Trap {
+        let path = self.caller.and_then(|(_, index)| self.paths.get(index as usize));
+        let caller = Caller { id: self.caller(), path: path.map(String::as_str) };
+        self.grants().fault(&caller, interface, grant)
     }
 }
 
 impl State for Wasi {
-    fn called_by(&mut self, process: ProcessId) {
-        self.caller = Some(process);
+    fn called_by(&mut self, process: ProcessId, index: u32) {
+        self.caller = Some((process, index));
     }
 }
 
 /// Collects what a tree is granted.
 pub struct Builder {
-    grants: Grants,
-    preopens: Vec<Preopen>,
-    stdin: Input,
-    stdout: Output,
-    stderr: Output,
+    /// For processes without grants of their own.
+    rest: Grants,
+    own: BTreeMap<u32, Grants>,
+    paths: Vec<String>,
     monotonic: Box<dyn MonotonicClock>,
     wall: Box<dyn WallClock>,
     random: Box<dyn Entropy>,
     insecure: Option<Box<dyn Entropy>>,
+    resolver: Arc<dyn Resolver>,
 }
 
 /// Why a [`Wasi`] could not be built.
@@ -113,54 +153,88 @@ pub enum BuildError {
 }
 
 impl Builder {
+    /// Gives a process grants of its own, and nothing but these; `process` is its index in
+    /// [`Linked::processes`](kernel::component::linked::Linked::processes). It keeps them in all lives of its domain.
+    #[must_use]
+    pub fn grant(mut self, process: u32, grants: Grants) -> Builder {
+        self.own.insert(process, grants);
+        self
+    }
+
+    /// Grants nothing to processes that have no grants of their own, whatever this builder was told before.
+    #[must_use]
+    pub fn deny_others(mut self) -> Builder {
+        self.rest = Grants { origin: self.rest.origin, ..Grants::default() };
+        self
+    }
+
+    /// Lets faults name the processes of the tree by their paths.
+    #[must_use]
+    pub fn named_as_in(mut self, linked: &Linked) -> Builder {
+        self.paths = linked.processes().iter().map(|process| process.path.clone()).collect();
+        self
+    }
+
+    /// Says where the grants of processes without their own are written down.
+    #[must_use]
+    pub fn origin(mut self, origin: Origin) -> Builder {
+        self.rest.origin = origin;
+        self
+    }
+
+    /// Grants what can be reached over the network.
+    #[must_use]
+    pub fn network(mut self, network: Network) -> Builder {
+        self.rest.network = network;
+        self
+    }
+
     /// Adds arguments; by custom the first is the program's name.
     #[must_use]
     pub fn args<A: Into<String>>(mut self, args: impl IntoIterator<Item = A>) -> Builder {
-        self.grants.args.extend(args.into_iter().map(Into::into));
+        self.rest.args.extend(args.into_iter().map(Into::into));
         self
     }
 
     /// Adds an environment variable; a later one of the same name replaces an earlier one.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Builder {
-        let name = name.into();
-        self.grants.env.retain(|(other, _)| *other != name);
-        self.grants.env.push((name, value.into()));
+        self.rest.set_env(name, value);
         self
     }
 
     /// Says which directory relative paths begin at.
     #[must_use]
     pub fn cwd(mut self, path: impl Into<String>) -> Builder {
-        self.grants.cwd = Some(path.into());
+        self.rest.cwd = Some(path.into());
         self
     }
 
     /// Grants a directory.
     #[must_use]
     pub fn preopen(mut self, preopen: Preopen) -> Builder {
-        self.preopens.push(preopen);
+        self.rest.dirs.push(preopen);
         self
     }
 
     /// Connects standard input.
     #[must_use]
     pub fn stdin(mut self, stdin: Input) -> Builder {
-        self.stdin = stdin;
+        self.rest.stdin = Some(stdin);
         self
     }
 
     /// Connects standard output.
     #[must_use]
     pub fn stdout(mut self, stdout: Output) -> Builder {
-        self.stdout = stdout;
+        self.rest.stdout = Some(stdout);
         self
     }
 
     /// Connects standard error.
     #[must_use]
     pub fn stderr(mut self, stderr: Output) -> Builder {
-        self.stderr = stderr;
+        self.rest.stderr = Some(stderr);
         self
     }
 
@@ -198,37 +272,44 @@ impl Builder {
         self
     }
 
+    /// Replaces who looks names up.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolver + 'static) -> Builder {
+        self.resolver = Arc::new(resolver);
+        self
+    }
+
     /// Opens the granted directories.
     ///
     /// # Errors
     /// One of them cannot be opened.
     pub fn build(self) -> Result<Wasi, BuildError> {
-        let mut grants = self.grants;
-        for preopen in self.preopens {
-            let opened = Descriptor::preopen(&preopen);
-            match opened {
-                Ok(descriptor) => grants.preopens.push((descriptor, preopen.guest)),
-                Err(source) => {
-                    return Err(BuildError::Preopen { host: preopen.host, guest: preopen.guest, source });
-                }
-            }
+        let mut ends = Vec::new();
+        let mut granted = vec![Granted::open(self.rest, &mut ends)?];
+        let mut own = HashMap::new();
+        for (process, grants) in self.own {
+            own.insert(process, granted.len());
+            granted.push(Granted::open(grants, &mut ends)?);
         }
         let insecure = match self.insecure {
             Some(entropy) => entropy,
             None => Box::new(SeededEntropy::from_system().map_err(BuildError::Seed)?),
         };
         Ok(Wasi {
-            grants,
+            granted,
+            own,
             caller: None,
+            paths: self.paths,
             monotonic: self.monotonic,
             wall: self.wall,
             random: self.random,
             insecure,
-            streams: Streams::new(self.stdin, self.stdout, self.stderr),
+            streams: Streams::new(ends),
             pollables: Slab::new("pollable"),
             failures: Slab::new("error"),
             descriptors: Slab::new("descriptor"),
             listings: Slab::new("directory-entry-stream"),
+            sockets: Sockets::new(self.resolver),
             http: Http::default(),
         })
     }

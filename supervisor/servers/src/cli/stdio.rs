@@ -9,18 +9,21 @@ use crate::io::streams::{Sink, Source};
 
 impl stdin::Host for Wasi {
     fn stdin(&mut self) -> Result<Own<stdin::InputStream>, Trap> {
-        self.streams.add_input(Source::Stdin)
+        let ends = self.granted();
+        self.streams.add_input(Source::Stdin(ends))
     }
 }
 
 impl stdout::Host for Wasi {
     fn stdout(&mut self) -> Result<Own<stdout::OutputStream>, Trap> {
-        self.streams.add_output(Sink::Stdout)
+        let ends = self.granted();
+        self.streams.add_output(Sink::Stdout(ends))
     }
 }
 
 impl stderr::Host for Wasi {
     fn stderr(&mut self) -> Result<Own<stderr::OutputStream>, Trap> {
-        self.streams.add_output(Sink::Stderr)
+        let ends = self.granted();
+        self.streams.add_output(Sink::Stderr(ends))
     }
 }

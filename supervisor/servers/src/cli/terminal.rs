@@ -30,18 +30,18 @@ impl terminal_output::Host for Wasi {}
 
 impl terminal_stdin::Host for Wasi {
     fn terminal_stdin(&mut self) -> Result<Option<Own<TerminalInput>>, Trap> {
-        Ok(self.streams.stdin.is_terminal().then(|| Own::new(TERMINAL)))
+        Ok(self.streams.ends(self.granted()).stdin.is_terminal().then(|| Own::new(TERMINAL)))
     }
 }
 
 impl terminal_stdout::Host for Wasi {
     fn terminal_stdout(&mut self) -> Result<Option<Own<TerminalOutput>>, Trap> {
-        Ok(self.streams.stdout.is_terminal().then(|| Own::new(TERMINAL)))
+        Ok(self.streams.ends(self.granted()).stdout.is_terminal().then(|| Own::new(TERMINAL)))
     }
 }
 
 impl terminal_stderr::Host for Wasi {
     fn terminal_stderr(&mut self) -> Result<Option<Own<TerminalOutput>>, Trap> {
-        Ok(self.streams.stderr.is_terminal().then(|| Own::new(TERMINAL)))
+        Ok(self.streams.ends(self.granted()).stderr.is_terminal().then(|| Own::new(TERMINAL)))
     }
 }

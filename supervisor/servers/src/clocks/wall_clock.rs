@@ -7,12 +7,16 @@ use abi::fault::Trap;
 use crate::Wasi;
 use crate::bindings::wasi::clocks::wall_clock::{Datetime, Host};
 
+const INTERFACE: &str = "wasi:clocks/wall-clock";
+
 impl Host for Wasi {
     fn now(&mut self) -> Result<Datetime, Trap> {
+        self.check_clocks(INTERFACE)?;
         Ok(datetime(self.wall.now()))
     }
 
     fn resolution(&mut self) -> Result<Datetime, Trap> {
+        self.check_clocks(INTERFACE)?;
         Ok(datetime(self.wall.resolution()))
     }
 }

@@ -8,7 +8,9 @@ use abi::typed::{Borrow, Own};
 use crate::Wasi;
 use crate::bindings::wasi::filesystem::types::ErrorCode;
 use crate::bindings::wasi::io::error::{Error, Host, HostError};
+use crate::bindings::wasi::sockets::network;
 use crate::filesystem::errno;
+use crate::sockets::neterror;
 
 /// An error that a guest holds.
 #[derive(Debug)]
@@ -17,12 +19,15 @@ pub struct Failure {
     pub text: String,
     /// What `filesystem-error-code` says.
     pub code: ErrorCode,
+    /// What `network-error-code` says.
+    pub network: Option<network::ErrorCode>,
 }
 
 impl Wasi {
     /// Keeps an error for the guest.
     pub(crate) fn fail(&mut self, error: &io::Error) -> Result<Own<Error>, Trap> {
-        let failure = Failure { text: error.to_string(), code: errno::code(error) };
+        let network = neterror::of_stream(error);
+        let failure = Failure { text: error.to_string(), code: errno::code(error), network };
         self.failures.insert(failure).map(Own::new)
     }
 }

@@ -66,6 +66,16 @@ impl Input {
         }
     }
 
+    /// What it is, for a person.
+    pub(crate) fn what(&self) -> &'static str {
+        match &self.0 {
+            Kind::Fd(SharedFd::Inherited(_)) => "that of atoll",
+            Kind::Fd(SharedFd::Owned(_)) => "a file or pipe",
+            Kind::Bytes(_) => "bytes that its launcher gave",
+            Kind::Reader(_) => "what its launcher feeds",
+        }
+    }
+
     /// Whether a person types it.
     pub(crate) fn is_terminal(&self) -> bool {
         self.awaited().is_some_and(rustix::termios::isatty)
@@ -103,7 +113,8 @@ fn read_fd(fd: BorrowedFd<'_>, limit: usize) -> io::Result<Progress> {
     }
 }
 
-fn progress(bytes: Vec<u8>) -> Progress {
+/// Bytes, or the end if there are none.
+pub(crate) fn progress(bytes: Vec<u8>) -> Progress {
     if bytes.is_empty() { Progress::End } else { Progress::Bytes(bytes) }
 }
 

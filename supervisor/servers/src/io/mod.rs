@@ -7,5 +7,5 @@ pub mod failure;
 pub mod input;
 pub mod output;
 pub mod poll;
-mod shared_fd;
+pub(crate) mod shared_fd;
 pub mod streams;

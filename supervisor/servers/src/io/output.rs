@@ -88,6 +88,16 @@ impl Output {
         }
     }
 
+    /// What it is, for a person.
+    pub(crate) fn what(&self) -> &'static str {
+        match &self.0 {
+            Kind::Fd(SharedFd::Inherited(_)) => "that of atoll",
+            Kind::Fd(SharedFd::Owned(_)) => "a file or pipe",
+            Kind::Discard => "thrown away",
+            Kind::Buffer(_) | Kind::Closure(_) => "kept by its launcher",
+        }
+    }
+
     /// Whether a person reads it.
     pub(crate) fn is_terminal(&self) -> bool {
         self.awaited().is_some_and(rustix::termios::isatty)

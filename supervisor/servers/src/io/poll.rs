@@ -1,6 +1,7 @@
 //! `wasi:io/poll`: waiting, without a loop that asks again and again.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use abi::fault::Trap;
 use abi::typed::{Borrow, Own};
@@ -26,6 +27,14 @@ pub enum Subject {
     Input(Key),
     /// An output stream to have room, or to fail; ready when the stream is gone.
     Output(Key),
+    /// A TCP socket to get on with what is in progress, or to have a connection to accept.
+    Tcp(Key),
+    /// A UDP socket to have datagrams.
+    Datagrams(Key),
+    /// A UDP socket to have room for datagrams.
+    RoomForDatagrams(Key),
+    /// The lookup of a name to have come to something.
+    Lookup(Key),
 }
 
 /// What is waited for, and what has come of it.
@@ -35,22 +44,23 @@ struct Look {
     ready: Vec<u32>,
     /// The deadline that comes first, as the guest's clock shows it.
     earliest: Option<u64>,
-    /// What the subjects wait for, each once, and whether it is ready. A tree has three at most.
-    files: Vec<(SharedFd, Interest, bool)>,
+    /// What the subjects wait for, each once.
+    files: Vec<(SharedFd, Interest)>,
+    /// Whether it is ready, by its number and whether it is to be written.
+    seen: HashMap<(RawFd, bool), bool>,
 }
 
 impl Look {
     /// Whether a file is ready.
     fn is_ready(&mut self, fd: SharedFd, interest: Interest) -> Result<bool, Trap> {
-        let same = |(other, for_what, _): &&(SharedFd, Interest, bool)| {
-            (other.as_fd().as_raw_fd(), *for_what) == (fd.as_fd().as_raw_fd(), interest)
-        };
-        if let Some((.., ready)) = self.files.iter().find(same) {
+        let key = (fd.as_fd().as_raw_fd(), interest == Interest::Writable);
+        if let Some(ready) = self.seen.get(&key) {
             return Ok(*ready);
         }
         let ready = is_ready(fd.as_fd(), interest)
             .map_err(|error| Trap::Host(format!("wasi:io/poll: cannot wait: {error}")))?;
-        self.files.push((fd, interest, ready));
+        self.seen.insert(key, ready);
+        self.files.push((fd, interest));
         Ok(ready)
     }
 }
@@ -60,17 +70,20 @@ impl Wasi {
     fn look(&mut self, look: &mut Look, first: usize, subjects: &[Subject]) -> Result<(), Trap> {
         let now = self.monotonic.now_ns();
         for (index, subject) in (first..).zip(subjects) {
-            let (fd, interest) = match *subject {
-                Subject::Ready => (None, Interest::Readable),
+            let awaited = match *subject {
                 Subject::Deadline(when) if when > now => {
                     look.earliest = Some(look.earliest.map_or(when, |earlier| earlier.min(when)));
                     continue;
                 }
-                Subject::Deadline(_) => (None, Interest::Readable),
-                Subject::Input(key) => (self.streams.input_awaits(key), Interest::Readable),
-                Subject::Output(key) => (self.streams.output_awaits(key), Interest::Writable),
+                Subject::Ready | Subject::Deadline(_) => None,
+                Subject::Input(key) => self.streams.input_awaits(key).map(|fd| (fd, Interest::Readable)),
+                Subject::Output(key) => self.streams.output_awaits(key).map(|fd| (fd, Interest::Writable)),
+                Subject::Tcp(_)
+                | Subject::Datagrams(_)
+                | Subject::RoomForDatagrams(_)
+                | Subject::Lookup(_) => self.sockets.awaits(*subject),
             };
-            if fd.map_or(Ok(true), |fd| look.is_ready(fd, interest))? {
+            if awaited.map_or(Ok(true), |(fd, interest)| look.is_ready(fd, interest))? {
                 look.ready.push(u32::try_from(index).expect("the list's length is 32 bits"));
             }
         }
@@ -95,7 +108,7 @@ impl Wasi {
                     None => continue,
                 },
             };
-            let files: Vec<_> = look.files.iter().map(|(fd, interest, _)| (fd.as_fd(), *interest)).collect();
+            let files: Vec<_> = look.files.iter().map(|(fd, interest)| (fd.as_fd(), *interest)).collect();
             turn.wait(&files, deadline_ns)?;
         }
     }

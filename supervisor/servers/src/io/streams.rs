@@ -18,15 +18,32 @@ use crate::bindings::wasi::io::streams::{
 };
 use crate::limits::{MAX_BLOCKING_WRITE, MAX_READ, WRITE_PERMIT};
 use crate::slab::{Key, Slab};
+use crate::sockets::connection::Connection;
 use crate::turn::Turn;
 
-/// The streams of a tree, and the three that lead out of it.
+/// The streams of a tree, and those that lead out of it.
 pub(crate) struct Streams {
+    ends: Vec<Ends>,
+    inputs: Slab<Readable>,
+    outputs: Slab<Writable>,
+}
+
+/// What the standard streams of some processes lead to.
+pub(crate) struct Ends {
     pub(crate) stdin: Input,
     pub(crate) stdout: Output,
     pub(crate) stderr: Output,
-    inputs: Slab<Readable>,
-    outputs: Slab<Writable>,
+}
+
+impl Ends {
+    /// Where one is not given there is nothing to read, and nobody who reads.
+    pub(crate) fn of(stdin: Option<Input>, stdout: Option<Output>, stderr: Option<Output>) -> Ends {
+        Ends {
+            stdin: stdin.unwrap_or_else(|| Input::bytes([])),
+            stdout: stdout.unwrap_or_else(Output::discard),
+            stderr: stderr.unwrap_or_else(Output::discard),
+        }
+    }
 }
 
 struct Readable {
@@ -36,7 +53,9 @@ struct Readable {
 
 /// What an input stream reads.
 pub(crate) enum Source {
-    Stdin,
+    Tcp(Connection),
+    /// Standard input, of these ends.
+    Stdin(usize),
     File(FileReader),
 }
 
@@ -49,8 +68,11 @@ struct Writable {
 
 /// What an output stream writes.
 pub(crate) enum Sink {
-    Stdout,
-    Stderr,
+    Tcp(Connection),
+    /// Standard output, of these ends.
+    Stdout(usize),
+    /// Standard error, of these ends.
+    Stderr(usize),
     File(FileWriter),
     /// Takes nothing: its other end was never connected.
     Nowhere,
@@ -70,14 +92,13 @@ impl From<Trap> for Stop {
 }
 
 impl Streams {
-    pub(crate) fn new(stdin: Input, stdout: Output, stderr: Output) -> Streams {
-        Streams {
-            stdin,
-            stdout,
-            stderr,
-            inputs: Slab::new("input-stream"),
-            outputs: Slab::new("output-stream"),
-        }
+    pub(crate) fn new(ends: Vec<Ends>) -> Streams {
+        Streams { ends, inputs: Slab::new("input-stream"), outputs: Slab::new("output-stream") }
+    }
+
+    /// The standard streams of those who have these ends.
+    pub(crate) fn ends(&self, ends: usize) -> &Ends {
+        &self.ends[ends]
     }
 
     pub(crate) fn add_input(&mut self, source: Source) -> Result<Own<InputStream>, Trap> {
@@ -91,7 +112,12 @@ impl Streams {
     /// What to wait for before a read does not block.
     pub(crate) fn input_awaits(&self, key: Key) -> Option<SharedFd> {
         match self.inputs.find(key) {
-            Some(Readable { source: Source::Stdin, is_closed: false }) => self.stdin.awaited().cloned(),
+            Some(Readable { source: Source::Stdin(ends), is_closed: false }) => {
+                self.ends[*ends].stdin.awaited().cloned()
+            }
+            Some(Readable { source: Source::Tcp(connection), is_closed: false }) => {
+                connection.input_awaits().cloned()
+            }
             _ => None,
         }
     }
@@ -104,10 +130,11 @@ impl Streams {
         }
     }
 
-    fn sink_awaits(&self, sink: &Sink) -> Option<&SharedFd> {
+    fn sink_awaits<'s>(&'s self, sink: &'s Sink) -> Option<&'s SharedFd> {
         match sink {
-            Sink::Stdout => self.stdout.awaited(),
-            Sink::Stderr => self.stderr.awaited(),
+            Sink::Tcp(connection) => connection.output_awaits(),
+            Sink::Stdout(ends) => self.ends[*ends].stdout.awaited(),
+            Sink::Stderr(ends) => self.ends[*ends].stderr.awaited(),
             Sink::File(_) | Sink::Nowhere => None,
         }
     }
@@ -123,7 +150,8 @@ impl Streams {
             return Ok(Some(Vec::new()));
         }
         let read = match &mut stream.source {
-            Source::Stdin => self.stdin.read(limit),
+            Source::Stdin(ends) => self.ends[*ends].stdin.read(limit),
+            Source::Tcp(connection) => connection.read(limit),
             Source::File(file) => file.read(limit),
         };
         match read {
@@ -146,11 +174,18 @@ impl Streams {
         if stream.is_closed {
             return Err(Stop::Closed);
         }
-        let has_room = match self.sink_awaits(&stream.sink) {
-            Some(fd) if !may_block => is_ready(fd.as_fd(), Interest::Writable).map_err(Stop::Failed)?,
-            _ => true,
+        let permit = match &stream.sink {
+            Sink::Tcp(connection) if connection.is_shut_to_send() => return Err(Stop::Closed),
+            Sink::Tcp(connection) if !may_block => connection.permit().map_err(Stop::Failed)?,
+            sink => match self.sink_awaits(sink) {
+                Some(fd)
+                    if !may_block && !is_ready(fd.as_fd(), Interest::Writable).map_err(Stop::Failed)? =>
+                {
+                    0
+                }
+                _ => WRITE_PERMIT,
+            },
         };
-        let permit = if has_room { WRITE_PERMIT } else { 0 };
         self.outputs.at_mut(rep)?.permit = permit;
         Ok(permit)
     }
@@ -177,20 +212,29 @@ impl Streams {
             return Err(Stop::Closed);
         }
         let written = match &mut stream.sink {
-            Sink::Stdout => self.stdout.write(bytes),
-            Sink::Stderr => self.stderr.write(bytes),
+            Sink::Tcp(connection) => connection.write(bytes),
+            Sink::Stdout(ends) => self.ends[*ends].stdout.write(bytes),
+            Sink::Stderr(ends) => self.ends[*ends].stderr.write(bytes),
             Sink::File(file) => file.write(bytes).map(|()| bytes.len()),
             Sink::Nowhere => Ok(bytes.len()),
         };
         written.map_err(|error| {
             stream.is_closed = true;
-            Stop::Failed(error)
+            match (&stream.sink, error.kind()) {
+                // One end of it is closed, here or there, and that is all that there is to say.
+                (Sink::Tcp(_), io::ErrorKind::BrokenPipe) => Stop::Closed,
+                _ => Stop::Failed(error),
+            }
         })
     }
 
     /// Nothing is kept back here, so there is nothing to do but to say whether the stream works.
     fn flush(&mut self, rep: u32) -> Result<(), Stop> {
-        if self.outputs.get(rep)?.is_closed { Err(Stop::Closed) } else { Ok(()) }
+        match self.outputs.get(rep)? {
+            Writable { is_closed: true, .. } => Err(Stop::Closed),
+            Writable { sink: Sink::Tcp(connection), .. } if connection.is_shut_to_send() => Err(Stop::Closed),
+            Writable { .. } => Ok(()),
+        }
     }
 }
 

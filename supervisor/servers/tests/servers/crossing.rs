@@ -33,7 +33,7 @@ struct Echo {
 }
 
 impl State for Echo {
-    fn called_by(&mut self, process: ProcessId) {
+    fn called_by(&mut self, process: ProcessId, _: u32) {
         self.caller = Some(process);
     }
 }

@@ -135,6 +135,10 @@ impl HostCall for FakeGuest {
         ProcessId { index: 1, generation: 0 }
     }
 
+    fn process_index(&self) -> u32 {
+        0
+    }
+
     fn state(&mut self) -> &mut (dyn Any + Send) {
         &mut *self.state
     }

@@ -135,7 +135,7 @@ fn no_network_is_granted() {
     let mut wasi = Wasi::builder().build().unwrap();
     let here = instance_network::Host::instance_network(&mut wasi).unwrap();
     let family = network::IpAddressFamily::Ipv4;
-    let refused = network::ErrorCode::NotSupported;
+    let refused = network::ErrorCode::AccessDenied;
     assert_eq!(tcp_create_socket::Host::create_tcp_socket(&mut wasi, family).unwrap(), Err(refused));
     assert_eq!(udp_create_socket::Host::create_udp_socket(&mut wasi, family).unwrap(), Err(refused));
     let resolved =

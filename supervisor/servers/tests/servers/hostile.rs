@@ -6,7 +6,9 @@ use abi::fault::Trap;
 use abi::side::Encoding;
 use abi::typed::imported::MAX_CORE_PARAMS;
 use kernel::host::{HostCall, Import, Imports};
-use servers::{Buffer, Entropy, Input, Output, SeededEntropy, SimulatedClock, Wasi};
+use servers::{
+    Buffer, Entropy, Input, LookupError, Network, Output, Resolver, SeededEntropy, SimulatedClock, Wasi,
+};
 
 use crate::fake_guest::FakeGuest;
 use crate::folder::Folder;
@@ -33,6 +35,26 @@ fn value(source: &mut SeededEntropy, guest: &FakeGuest) -> u64 {
     }
 }
 
+/// Knows no names.
+struct Nobody;
+
+impl Resolver for Nobody {
+    fn resolve(&self, _: &str) -> Result<Vec<std::net::IpAddr>, LookupError> {
+        Err(LookupError::Unknown)
+    }
+}
+
+/// All that a guest could do on this machine without disturbing others: ports that the system chooses.
+fn network() -> Network {
+    Network {
+        listen: vec!["*:0".parse().unwrap()],
+        udp_listen: vec!["*:0".parse().unwrap()],
+        connect: vec!["127.0.0.1:1".parse().unwrap()],
+        udp: vec!["127.0.0.1:1".parse().unwrap()],
+        resolve: vec!["*".parse().unwrap()],
+    }
+}
+
 #[test]
 fn nothing_a_guest_passes_harms_the_host() {
     let folder = Folder::new();
@@ -51,6 +73,7 @@ fn nothing_a_guest_passes_harms_the_host() {
         let builder =
             builder.monotonic_clock(SimulatedClock::default()).stdin(Input::bytes(vec![b'a'; 1000]));
         let builder = builder.stdout(Output::buffer(&Buffer::default())).args(["a", "b"]).env("a", "b");
+        let builder = builder.network(network()).resolver(Nobody);
         round(&imports, builder.build().unwrap(), &mut source, &mut outcomes);
         fs::remove_dir_all(&inside).unwrap();
     }
