@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use crate::confine::{Boundaries, Limits};
 use crate::exit_code;
 use crate::fuzz::FuzzArgs;
-use crate::grant::{Dir, Var};
+use crate::grant::{Dir, NetworkArgs, Var};
 use crate::live::Workers;
 use crate::paint::When;
 use crate::wast::WastArgs;
@@ -70,6 +70,8 @@ const RUN_HELP: &str = "Examples:
   echo hi | atoll run app.wasm                   streams and exit code are the guest's
   atoll run --dir . app.wasm                     grant this folder under its own name
   atoll run --dir data::/d:ro --env K=V app.wasm grant data as /d, read-only; set a variable
+  atoll run --connect example.com:443 app.wasm   let it connect there, and look up the name
+  atoll run --listen 127.0.0.1:8080 app.wasm     let it be a server here
   atoll run --tree app.wasm                      show the tree on standard error, then run
   atoll run --invoke 'fib(20)' lib.wasm          call a function and print its result
   atoll run --invoke 'demo:geo/shapes#area(polygon([{x: 0, y: 0}, {x: 4, y: 0}, {x: 0, y: 3}]))' geo.wasm
@@ -80,7 +82,8 @@ const RUN_HELP: &str = "Examples:
   atoll run --isolate store --cpu-cap store=20% shop.wasm  store gets a fifth of a core, at most
   atoll run --report end.json app.wasm                     faults, and the tree as it was left, for programs
 
-A guest reaches nothing but what is granted: no folder without --dir, no variable without --env.
+A guest reaches nothing but what is granted: no folder without --dir, no variable without --env, no network without
+--connect, --listen, --udp, --udp-listen or --resolve.
 Values are written in WAVE: 1, 2.5, true, 'c', \"text\", [1, 2], (1, \"a\"), {x: 1}, some(1), none, ok(1), err(\"e\"),
 red, circle(2.5), {read, write}. With more than one --invoke, own(0) and borrow(0) are the first resource that
 results have brought, own(1) the second.";
@@ -98,6 +101,9 @@ pub struct Run {
     /// Pass on all variables of this process.
     #[arg(long)]
     pub inherit_env: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub network: NetworkArgs,
     /// Call an exported function instead of `run`, and print its result in WAVE. Given again, all are called in order.
     #[arg(long = "invoke", value_name = "NAME(ARGS)")]
     pub invokes: Vec<String>,

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use servers::Network;
+use servers::grants::{Local, NamePattern, Peer};
+
 /// A folder: `HOST`, `HOST::GUEST`, either with `:ro` at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dir {
@@ -21,6 +24,41 @@ pub struct Var {
     pub key: String,
     /// Its value.
     pub value: String,
+}
+
+/// What a guest may reach over the network.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct NetworkArgs {
+    /// Let it open TCP connections: NAME, ADDRESS or NET/BITS, with :PORT, :FIRST-LAST, or none for all ports; `*` for
+    /// everybody. This machine and its neighbours (127.0.0.0/8, ::1, 169.254.0.0/16, fe80::/10) are only reached if
+    /// they are named. Can be given again.
+    #[arg(long = "connect", value_name = "PEER", help_heading = NETWORK)]
+    pub connect: Vec<Peer>,
+    /// Let it listen for TCP connections at ADDRESS:PORT; 0.0.0.0, [::] or `*` for every address, port 0 for any free
+    /// one. Can be given again.
+    #[arg(long = "listen", value_name = "ADDRESS:PORT", help_heading = NETWORK)]
+    pub listen: Vec<Local>,
+    /// Let it exchange UDP datagrams with a peer, written as for --connect. Can be given again.
+    #[arg(long = "udp", value_name = "PEER", help_heading = NETWORK)]
+    pub udp: Vec<Peer>,
+    /// Let it wait for UDP datagrams at ADDRESS:PORT, from whoever sends them, and answer. Can be given again.
+    #[arg(long = "udp-listen", value_name = "ADDRESS:PORT", help_heading = NETWORK)]
+    pub udp_listen: Vec<Local>,
+    /// Let it look up a name: NAME, `*.NAME`, or `*`. Names of --connect and --udp can be looked up anyway. Can be given
+    /// again.
+    #[arg(long = "resolve", value_name = "NAME", help_heading = NETWORK)]
+    pub resolve: Vec<NamePattern>,
+}
+
+const NETWORK: &str = "Network";
+
+impl NetworkArgs {
+    /// As the servers have it.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        let NetworkArgs { connect, listen, udp, udp_listen, resolve } = self.clone();
+        Network { connect, listen, udp, udp_listen, resolve }
+    }
 }
 
 /// Why a grant is none.

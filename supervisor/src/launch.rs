@@ -12,7 +12,7 @@ use kernel::component::link::LinkOptions;
 use kernel::component::linked::{Export, ExportedFunc, Linked, Provider};
 use kernel::host::Imports;
 use kernel::jit::engine::Engine;
-use servers::{Preopen, Wasi};
+use servers::{Origin, Preopen, Wasi};
 
 use crate::args::Run;
 use crate::callable::{self, Callable};
@@ -57,7 +57,7 @@ pub fn run(args: &Run, paints: Paints) -> Result<Exit, Trouble> {
         [call] => Entry::invoked(&source.path, &linked, call)?,
         calls => Entry::several(&source.path, &linked, calls)?,
     };
-    let wasi = wasi(&source.name, args, guest_args)?;
+    let wasi = wasi(&source.name, args, guest_args, &linked)?;
     let mut left = None;
     let live = Live::start(&engine, &source.path, linked, wasi, &args.limits, &args.workers);
     let outcome = live.and_then(|live| {
@@ -173,8 +173,15 @@ fn missing(path: &str, executable: &Executable, kind: &str, first: &str) -> Comp
 }
 
 /// What the guest may see and reach.
-fn wasi(name: &str, args: &Run, guest_args: &[std::ffi::OsString]) -> Result<Wasi, Complaint> {
-    let mut builder = Wasi::builder().inherit_stdio().args([name]);
+fn wasi(
+    name: &str,
+    args: &Run,
+    guest_args: &[std::ffi::OsString],
+    linked: &Linked,
+) -> Result<Wasi, Complaint> {
+    let mut builder =
+        Wasi::builder().named_as_in(linked).origin(Origin::CommandLine).inherit_stdio().args([name]);
+    builder = builder.network(args.network.network());
     builder = builder.args(guest_args.iter().map(|arg| arg.to_string_lossy().into_owned()));
     if args.inherit_env {
         for (key, value) in std::env::vars_os() {

@@ -8,6 +8,7 @@
 //! - [`hunting`]: `atoll fuzz`
 //! - [`guests`]: components that real toolchains made, committed under `tests/guests`
 //! - [`apart`]: domains: what a fault takes with it, limits, signals
+//! - [`reaching`]: the network, and who may reach what of it
 //! - [`mischief`]: damaged files, and guests that do what they must not
 //! - [`foreign`]: more real components, from a folder that `SHARED` names; skipped where there is none
 
@@ -17,5 +18,6 @@ mod foreign;
 mod guests;
 mod hunting;
 mod mischief;
+mod reaching;
 mod shell;
 mod usage;
