@@ -164,7 +164,11 @@ impl Def {
                 FuncDef::Host(_) => Provider::Host,
                 FuncDef::Missing(_) => Provider::Missing,
             },
-            Def::Instance(instance) => instance.provider,
+            // Whose functions they are: an instance that only passes them on (as toolchains make them) serves nothing.
+            Def::Instance(instance) => {
+                let func = instance.exports.values().find(|def| matches!(def, Def::Func(_)));
+                func.map_or(instance.provider, Def::provider)
+            }
             Def::Module(_) | Def::Component(_) | Def::Resource(_) | Def::Type => Provider::Static,
         }
     }

@@ -40,6 +40,10 @@ pub(super) struct Linker<'a> {
     pub(super) processes: Vec<ProcessInfo>,
     sibling_names: HashSet<(Option<u32>, String)>,
     domains: Vec<Draft>,
+    /// Domains that several processes begin together, by their word in [`Isolate::Grouped`].
+    groups: HashMap<String, u32>,
+    /// What each process exports, in order of their numbers.
+    exported: BTreeMap<u32, Exports>,
     core_instances: usize,
     /// Processes that have a context, which begins anew with every call.
     pub(super) with_context: HashSet<u32>,
@@ -68,6 +72,8 @@ pub(super) fn link(
         processes: Vec::new(),
         sibling_names: HashSet::new(),
         domains: Vec::new(),
+        groups: HashMap::new(),
+        exported: BTreeMap::new(),
         core_instances: 0,
         with_context: HashSet::new(),
         edges: Edges::default(),
@@ -90,6 +96,7 @@ pub(super) fn link(
         host_resources: linker.host_resources,
         exports,
         edges: linker.edges.list,
+        exported: linker.exported.into_values().collect(),
     })
 }
 
@@ -100,6 +107,23 @@ pub(super) fn implementers(resources: &[ResourceInfo], domain: u32) -> Implement
         Some((ResourceType(number), Implementer { process: place.process, dtor: resource.dtor }))
     };
     resources.iter().zip(0..).filter_map(here).collect()
+}
+
+/// What an instance exports, by name, for its parent or whoever else holds the tree: none of it is an edge.
+type Exports = BTreeMap<Box<str>, Export>;
+
+fn unnumbered(defs: &Args) -> Exports {
+    let export = |def: &Def| match def {
+        Def::Func(func) => match &**func {
+            FuncDef::Lifted(lifted) => Export::Func(exported(lifted)),
+            FuncDef::Host(_) | FuncDef::Missing(_) => Export::Other,
+        },
+        Def::Instance(instance) => Export::Instance(unnumbered(&instance.exports)),
+        Def::Module(library) => Export::Module(Arc::clone(library)),
+        Def::Resource(ty) => Export::Resource(*ty),
+        Def::Component(_) | Def::Type => Export::Other,
+    };
+    defs.iter().map(|(name, def)| (name.clone(), export(def))).collect()
 }
 
 /// Arguments of a nested instantiation; the outermost one takes what the host offers.
@@ -157,6 +181,7 @@ impl Linker<'_> {
         for item in &def.component.items {
             self.item(&frame, item, args.as_ref(), &mut exports, depth)?;
         }
+        self.exported.insert(process, unnumbered(&exports));
         Ok(InstanceDef { exports, provider: Provider::Process(process) })
     }
 
@@ -189,10 +214,17 @@ impl Linker<'_> {
     fn place(&mut self, index: u32, parent: Option<u32>, name: &str, path: &str) -> Result<Place, LinkError> {
         let domain = match parent {
             Some(parent) if !self.options.isolate.begins(name, path) => self.place_of(parent).domain,
-            _ => {
-                self.domains.push(Draft::default());
-                counted(self.domains.len() - 1, "domains", MAX_PROCESSES)?
-            }
+            _ => match self.options.isolate.group(path).map(|group| (group, self.groups.get(group))) {
+                Some((_, Some(shared))) => *shared,
+                group => {
+                    self.domains.push(Draft::default());
+                    let new = counted(self.domains.len() - 1, "domains", MAX_PROCESSES)?;
+                    if let Some((group, None)) = group {
+                        self.groups.insert(group.to_owned(), new);
+                    }
+                    new
+                }
+            },
         };
         let processes = &mut self.domains[domain as usize].processes;
         processes.push(index);

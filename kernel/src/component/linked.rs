@@ -236,6 +236,8 @@ pub struct Linked {
     pub(crate) exports: BTreeMap<Box<str>, Export>,
     /// Who calls whom.
     pub(crate) edges: Vec<KnownEdge>,
+    /// What each process exports to its parent.
+    pub(crate) exported: Vec<BTreeMap<Box<str>, Export>>,
 }
 
 impl Linked {
@@ -258,6 +260,12 @@ impl Linked {
     #[must_use]
     pub fn edges(&self) -> &[KnownEdge] {
         &self.edges
+    }
+
+    /// What a process exports to its parent, by its index in [`Linked::processes`].
+    #[must_use]
+    pub fn exported_by(&self, process: usize) -> Option<&BTreeMap<Box<str>, Export>> {
+        self.exported.get(process)
     }
 
     /// How many domains the tree has.

@@ -19,6 +19,28 @@ pub fn lookup<'o, T>(offers: &'o BTreeMap<String, T>, name: &str) -> Option<(&'o
         .map(|(_, offered, offer)| (offered.as_str(), offer))
 }
 
+/// Whether what has one name can be what the other name asks for, or the other way round.
+#[must_use]
+pub fn compatible(a: &str, b: &str) -> bool {
+    if a == b {
+        return true;
+    }
+    let (Some(a), Some(b)) = (Versioned::parse(a), Versioned::parse(b)) else { return false };
+    a.base == b.base && a.track().is_some() && a.track() == b.track()
+}
+
+/// The version of a name, if it has one: major, minor, patch.
+#[must_use]
+pub fn version(name: &str) -> Option<(u64, u64, u64)> {
+    Versioned::parse(name).map(|versioned| versioned.number)
+}
+
+/// A name without its version.
+#[must_use]
+pub fn unversioned(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(base, _)| base)
+}
+
 /// A name with a version: `base@major.minor.patch`.
 struct Versioned<'n> {
     base: &'n str,
@@ -54,7 +76,7 @@ impl Versioned<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::lookup;
+    use super::{compatible, lookup, unversioned, version};
     use std::collections::BTreeMap;
 
     fn find(offers: &[&str], name: &str) -> Option<String> {
@@ -71,6 +93,16 @@ mod tests {
         assert_eq!(find(&offers, "a:b/c@0.4.0"), None);
         assert_eq!(find(&offers, "x:y/z@2.0.0"), None);
         assert_eq!(find(&offers, "a:b/c"), None);
+    }
+
+    #[test]
+    fn compatible_either_way() {
+        assert!(compatible("a:b/c@0.2.3", "a:b/c@0.2.0") && compatible("a:b/c@1.0.0", "a:b/c@1.9.0"));
+        assert!(compatible("a:b/c", "a:b/c") && !compatible("a:b/c", "a:b/c@1.0.0"));
+        assert!(!compatible("a:b/c@0.2.3", "a:b/c@0.3.3") && !compatible("a:b/c@0.0.1", "a:b/c@0.0.2"));
+        assert!(!compatible("a:b/c@1.0.0-rc", "a:b/c@1.0.0"));
+        assert_eq!((version("a:b/c@1.2.3"), version("a:b/c")), (Some((1, 2, 3)), None));
+        assert_eq!((unversioned("a:b/c@1.2.3"), unversioned("take")), ("a:b/c", "take"));
     }
 
     #[test]

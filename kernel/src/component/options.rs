@@ -1,5 +1,7 @@
 //! How to link.
 
+use std::collections::BTreeMap;
+
 use super::port::EdgePolicy;
 
 /// How to link.
@@ -20,7 +22,7 @@ pub struct LinkOptions {
 /// What holds for some edges over boundaries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeRule {
-    /// Name or path of the process that calls; `None` for any.
+    /// Name or path of the process that calls, or of one that it is below; `None` for any.
     pub caller: Option<String>,
     /// Name or path of the process that is called, or of one that it is below.
     pub callee: String,
@@ -46,11 +48,12 @@ impl LinkOptions {
     /// What holds for an edge over a boundary, between processes given as name and path.
     #[must_use]
     pub fn policy(&self, caller: (&str, &str), callee: (&str, &str)) -> EdgePolicy {
-        let names = |wanted: &str, (name, path): (&str, &str)| wanted == name || wanted == path;
+        let names = |wanted: &str, (name, path): (&str, &str)| {
+            wanted == name
+                || path.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         let rule = self.edges.iter().find(|rule| {
-            let below = callee.1.strip_prefix(rule.callee.as_str()).is_some_and(|rest| rest.starts_with('/'));
-            (names(&rule.callee, callee) || below)
-                && rule.caller.as_deref().is_none_or(|wanted| names(wanted, caller))
+            names(&rule.callee, callee) && rule.caller.as_deref().is_none_or(|wanted| names(wanted, caller))
         });
         rule.map_or(self.edge, |rule| rule.policy)
     }
@@ -64,6 +67,8 @@ pub enum Isolate {
     Nothing,
     /// Those with one of these names or paths.
     Named(Vec<String>),
+    /// Those with these paths. Those with the same word beside their path are in one domain, which the first begins.
+    Grouped(BTreeMap<String, String>),
     /// Every one.
     All,
 }
@@ -73,7 +78,16 @@ impl Isolate {
         match self {
             Isolate::Nothing => false,
             Isolate::Named(names) => names.iter().any(|name| name == process || name == path),
+            Isolate::Grouped(groups) => groups.contains_key(path),
             Isolate::All => true,
+        }
+    }
+
+    /// Whom a process that begins a domain shares it with.
+    pub(super) fn group(&self, path: &str) -> Option<&str> {
+        match self {
+            Isolate::Grouped(groups) => groups.get(path).map(String::as_str),
+            _ => None,
         }
     }
 }
