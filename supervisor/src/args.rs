@@ -52,6 +52,8 @@ pub enum Command {
     Wit(File),
     /// Say whether a component is valid, and if not, where.
     Validate(File),
+    /// Say what a manifest comes to, without running anything.
+    Check(Check),
     /// Compile a component to an image that starts at once.
     Compile(Compile),
     /// Run scripts of WebAssembly's official suites (`.wast`).
@@ -138,6 +140,28 @@ pub struct Tree {
     /// Print JSON instead of text.
     #[arg(long)]
     pub json: bool,
+}
+
+const CHECK_HELP: &str = "Examples:
+  atoll check                        ./atoll.toml: its components are read, wired and linked
+  atoll check shop/atoll.toml        another one
+  atoll check --json | jq .named     for programs
+  atoll check --schema > atoll.schema.json
+                                     for editors: `#:schema ./atoll.schema.json` as a manifest's first line";
+
+/// `atoll check`
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = CHECK_HELP)]
+pub struct Check {
+    /// A manifest.
+    #[arg(default_value = "atoll.toml")]
+    pub file: PathBuf,
+    /// Print JSON instead of text.
+    #[arg(long, conflicts_with = "schema")]
+    pub json: bool,
+    /// Print the JSON schema of manifests, for editors.
+    #[arg(long)]
+    pub schema: bool,
 }
 
 /// A command with a file and nothing else.

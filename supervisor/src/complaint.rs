@@ -1,6 +1,7 @@
 //! What a person is told when something cannot be done: which file, which item, what was expected, what to do.
 
 use std::fmt;
+use std::ops::Range;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 
@@ -25,12 +26,11 @@ struct Text {
     place: Option<Place>,
 }
 
-/// A place in a text that somebody wrote.
+/// Places in a text that somebody wrote.
 #[derive(Debug)]
 struct Place {
     source: NamedSource<String>,
-    offset: usize,
-    label: String,
+    labels: Vec<(Range<usize>, String)>,
 }
 
 /// A cause that is only text.
@@ -72,11 +72,30 @@ impl Complaint {
 
     /// Points into a text.
     #[must_use]
-    pub fn at(mut self, name: &str, text: &str, offset: usize, label: impl Into<String>) -> Complaint {
+    pub fn at(self, name: &str, text: &str, offset: usize, label: impl Into<String>) -> Complaint {
         let offset = offset.min(text.len());
-        let source = NamedSource::new(name, text.to_string());
-        self.text.place = Some(Place { source, offset, label: label.into() });
+        self.underline(name, text, offset..offset + 1, label)
+    }
+
+    /// Underlines a part of a text; done again, another part of the same text.
+    #[must_use]
+    pub fn underline(
+        mut self,
+        name: &str,
+        text: &str,
+        part: Range<usize>,
+        label: impl Into<String>,
+    ) -> Complaint {
+        let source = || NamedSource::new(name, text.to_string());
+        let place = self.text.place.get_or_insert_with(|| Place { source: source(), labels: Vec::new() });
+        place.labels.push((part, label.into()));
         self
+    }
+
+    /// Whether it points into a text.
+    #[must_use]
+    pub fn has_place(&self) -> bool {
+        self.text.place.is_some()
     }
 
     /// As it is printed to standard error.
@@ -121,9 +140,11 @@ impl Diagnostic for Complaint {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let place = self.text.place.as_ref()?;
-        let label = LabeledSpan::new(Some(place.label.clone()), place.offset, 1);
-        Some(Box::new(std::iter::once(label)))
+        let labels = &self.text.place.as_ref()?.labels;
+        let label = |(part, label): &(Range<usize>, String)| {
+            LabeledSpan::new(Some(label.clone()), part.start, part.len())
+        };
+        Some(Box::new(labels.iter().map(label)))
     }
 }
 

@@ -246,10 +246,9 @@ impl Limits {
 /// Whether a domain begins with a process.
 #[must_use]
 pub fn begins_domain(linked: &Linked, process: &ProcessInfo) -> bool {
-    process.parent.is_none_or(|parent| {
-        let parent = linked.processes().get(parent as usize);
-        parent.is_none_or(|parent| parent.place.domain != process.place.domain)
-    })
+    let mut processes = linked.processes().iter();
+    let first = processes.find(|other| other.place.domain == process.place.domain);
+    first.is_some_and(|first| first.path == process.path)
 }
 
 fn check_names<T>(linked: &Linked, option: &str, values: &[Named<T>]) -> Result<(), Complaint> {

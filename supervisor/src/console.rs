@@ -13,7 +13,7 @@ use crate::exit_code::Exit;
 use crate::live::Aftermath;
 use crate::paint::Paint;
 use crate::program::Program;
-use crate::{blame, check, fuzz, image_file, launch, survey, wast, world};
+use crate::{blame, check, fuzz, image_file, launch, manifest, survey, wast, world};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -109,6 +109,7 @@ fn perform(command: &Command, paints: Paints) -> Result<Exit, Trouble> {
             print(&world::print(&source.path, source.component()?)?)
         }
         Command::Validate(file) => print(&check::validate(&file.file)?),
+        Command::Check(check) => print(&manifest::check(check, paints.out)?),
         Command::Compile(compile) => print(&image_file::compile(&compile.file, &compile.output)?),
         Command::Wast(args) => match wast::run(args, &mut std::io::stdout().lock()) {
             Ok(ExitCode::SUCCESS) => Ok(Exit::Success),

@@ -14,6 +14,7 @@
 //! - [`treeview`], [`treetext`]: the tree of processes as data and as text; [`faultview`]: a fault as data; [`spent`]: what was
 //!   used; [`ending`]: all of it
 //!   after a run
+//! - [`manifest`]: a tree described in a file; [`compose`]: one component out of several, wired
 //! - [`complaint`], [`blame`]: what a person reads when something cannot be done, and when a guest faults
 //! - [`fuzz`]: looks for calls that make a component fail
 //! - [`wast`]: runs the scripts of WebAssembly's official suites
@@ -25,6 +26,7 @@ pub mod blame;
 pub mod callable;
 pub mod check;
 pub mod complaint;
+pub mod compose;
 pub mod confine;
 pub mod console;
 mod ending;
@@ -38,6 +40,7 @@ pub mod launch;
 pub mod limits;
 pub mod live;
 pub mod logs;
+pub mod manifest;
 pub mod measure;
 pub mod nearest;
 pub mod paint;

@@ -9,10 +9,12 @@
 //! - [`guests`]: components that real toolchains made, committed under `tests/guests`
 //! - [`apart`]: domains: what a fault takes with it, limits, signals
 //! - [`reaching`]: the network, and who may reach what of it
+//! - [`checking`]: `atoll check`, manifests
 //! - [`mischief`]: damaged files, and guests that do what they must not
 //! - [`foreign`]: more real components, from a folder that `SHARED` names; skipped where there is none
 
 mod apart;
+mod checking;
 mod examples;
 mod foreign;
 mod guests;

@@ -1,0 +1,10 @@
+(component $second
+  (import "a:b/two" (instance $from (export "g" (func (param "n" u32) (result u32)))))
+  (core func $from (canon lower (func $from "g")))
+  (core module $code
+    (import "from" "f" (func $f (param i32) (result i32)))
+    (func (export "f") (param i32) (result i32) (i32.add (call $f (local.get 0)) (i32.const 1))))
+  (core instance $code (instantiate $code (with "from" (instance (export "f" (func $from))))))
+  (func $f (param "n" u32) (result u32) (canon lift (core func $code "f")))
+  (instance $to (export "f" (func $f)))
+  (export "a:b/one" (instance $to)))
