@@ -33,6 +33,7 @@ fn check(target: &str) -> fn(&[u8]) {
         "module_diff" => atoll_fuzz::differ::check,
         "component_bytes" => atoll_fuzz::raw::check,
         "plan_movers" => atoll_fuzz::pair::movers,
+        "manifest" => atoll_fuzz::manifests::check,
         "hostile_guest" => atoll_fuzz::pair::hostile,
         other => panic!("no target {other}"),
     }

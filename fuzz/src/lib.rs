@@ -6,7 +6,7 @@
 //! - [`smith`]: a core module and the numbers that go with it
 //! - [`seen`]: what a run shows, in words of neither engine
 //! - [`by_atoll`], [`by_wasmtime`]: a case run by one of them
-//! - [`raw`]: components that are wrong
+//! - [`raw`]: components that are wrong; [`manifests`]: manifests that are
 //! - [`text_tree`]: text that is varied
 //! - [`pair`]: two hand-made processes and one adapter
 //! - [`chain`]: values through two components and back
@@ -16,6 +16,7 @@ pub mod by_atoll;
 pub mod by_wasmtime;
 pub mod chain;
 pub mod differ;
+pub mod manifests;
 pub mod pair;
 pub mod raw;
 pub mod seen;
