@@ -139,13 +139,12 @@ fn structure(space: &mut dyn Space, side: Side<'_>, id: ComponentDefinedTypeId) 
             let (ok, err) = (optional(space, side, *ok)?, optional(space, side, *err)?);
             space.define(&mut |encoder| encoder.defined_type().result(ok, err))
         }
-        Ty::Own(id) => {
-            let resource = handle(space, side, id.resource())?;
-            space.define(&mut |encoder| encoder.defined_type().own(resource))
-        }
-        Ty::Borrow(id) => {
-            let resource = handle(space, side, id.resource())?;
-            space.define(&mut |encoder| encoder.defined_type().borrow(resource))
+        handle @ (Ty::Own(id) | Ty::Borrow(id)) => {
+            let resource = space.resource(side.identity(id.resource()))?;
+            space.define(&mut |encoder| match handle {
+                Ty::Own(_) => encoder.defined_type().own(resource),
+                _ => encoder.defined_type().borrow(resource),
+            })
         }
         Ty::Future { ty, .. } => {
             let ty = optional(space, side, *ty)?;
@@ -156,10 +155,6 @@ fn structure(space: &mut dyn Space, side: Side<'_>, id: ComponentDefinedTypeId) 
             space.define(&mut |encoder| encoder.defined_type().stream(ty))
         }
     })
-}
-
-fn handle(space: &mut dyn Space, side: Side<'_>, id: ResourceId) -> Result<u32, Unseen> {
-    space.resource(side.identity(id))
 }
 
 fn primitive(ty: PrimitiveValType) -> WrittenPrimitive {
