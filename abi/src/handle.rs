@@ -212,6 +212,12 @@ impl HandleTable {
         self.entries.iter().map(|entry| u32::from(entry.kind() != Kind::Free)).sum()
     }
 
+    /// The handles, in order: index, type, representation, how often it is lent, and what it is.
+    pub fn rows(&self) -> impl Iterator<Item = (u32, ResourceType, u32, u32, Kind)> + '_ {
+        let entries = (0..).zip(&self.entries).filter(|(_, entry)| entry.kind() != Kind::Free);
+        entries.map(|(index, entry)| (index, ResourceType(entry.ty), entry.rep, entry.lends, entry.kind()))
+    }
+
     /// The types and representations of all own handles, and whether each is lent, for when the process is no more.
     pub fn owned(&self) -> impl Iterator<Item = (ResourceType, u32, bool)> + '_ {
         let own = self.entries.iter().filter(|entry| entry.kind() == Kind::Own);

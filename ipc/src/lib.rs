@@ -6,6 +6,7 @@
 //! - [`system`]: what an embedder holds: trees that run on a machine
 //! - [`launched`]: one of them; [`launcher`]: how it comes up
 //! - [`edges`]: who calls whom in it, and how that goes; [`edge_glob`]: some of them; [`traced`]: call by call
+//! - [`looks`]: what its threads do and its processes hold; core dumps
 //! - [`typed_func`]: what it exports, with Rust types
 //! - [`actor`]: a domain with a thread of its own
 //! - `doorway`: calling it without a message
@@ -19,6 +20,7 @@ pub mod edge_glob;
 pub mod edges;
 pub mod launched;
 mod launcher;
+pub mod looks;
 pub mod mailbox;
 pub mod reply;
 pub mod system;

@@ -15,7 +15,7 @@ use kernel::component::link::Isolate;
 use kernel::component::observe::edge_view::Counted;
 use kernel::component::port::OnFault;
 
-use super::shelf::{call, edge, launch, number, system, text};
+use super::shelf::{call, domain, edge, launch, number, system, text};
 
 /// What is traced, without the times.
 fn lines(calls: &[TracedCall]) -> Vec<String> {
@@ -194,12 +194,8 @@ fn a_trace_goes_on_in_the_next_life() {
     let system = system();
     let launched = launch(&system, Isolate::All, OnFault::Trap);
     let trace = launched.trace(EdgeGlobs(&["front -> store"]).chosen(), 100).unwrap();
-    let place = |name| {
-        let processes = launched.tree().linked().processes().iter();
-        processes.filter(|process| process.name == name).map(|process| process.place.domain).next().unwrap()
-    };
-    launched.restart(place("front"), "by a test").unwrap();
-    launched.restart(place("store"), "by a test").unwrap();
+    launched.restart(domain(&launched, "front"), "by a test").unwrap();
+    launched.restart(domain(&launched, "store"), "by a test").unwrap();
     call(&launched, "ask", vec![text("k1")]).unwrap();
     assert_eq!(told(&trace), [r#"front → store  shop:kv/store#get("k1") = ok("k1")"#]);
 }

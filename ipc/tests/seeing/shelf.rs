@@ -1,6 +1,7 @@
 //! A tree to look at: front asks a store over an interface, and tells the host what it does.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use abi::fault::Trap;
 use abi::types::FuncType;
@@ -14,6 +15,7 @@ use kernel::component::port::{EdgePolicy, OnFault};
 use kernel::host::{HostCall, HostFunc, Import, Imports};
 use kernel::jit::engine::Engine;
 use kernel::sched::machine::MachineOptions;
+use kernel::sched::park;
 
 /// `get` of a key that begins with `!` traps, with `?` gives an error, with `~` never answers.
 pub const SHELF: &str = r#"
@@ -109,7 +111,7 @@ pub const SHELF: &str = r#"
       (table 2 funcref)
       (elem (i32.const 0) func $get $look)
       (type $getter (func (param i32 i32 i32)))
-      (func (export "ask") (param $at i32) (param $len i32) (result i32)
+      (func $ask (export "ask") (param $at i32) (param $len i32) (result i32)
         (call $log (local.get $at) (local.get $len))
         (call $get (local.get $at) (local.get $len) (i32.const 64))
         (i32.const 64))
@@ -117,7 +119,7 @@ pub const SHELF: &str = r#"
         (local.set $t (call $make (local.get $n)))
         (i32.add (call $look (local.get $t)) (call $take (local.get $t))))
       (func (export "keep") (param $n i32) (drop (call $make (local.get $n))))
-      (func (export "repeat") (param $n i32) (result i32) (local $sum i32)
+      (func $repeat (export "repeat") (param $n i32) (result i32) (local $sum i32)
         (loop $l
           (if (local.get $n) (then
             (call $get (i32.const 256) (i32.const 2) (i32.const 64))
@@ -161,14 +163,27 @@ pub fn launch(system: &System, isolate: Isolate, on_fault: OnFault) -> Launched 
     system.launch(&engine, linked, Box::new(()), Placement::default()).unwrap()
 }
 
+/// Takes a text. If it is `wait`, waits until somebody opens the gate.
 struct Log;
+
+static GATE: AtomicBool = AtomicBool::new(false);
+
+/// Lets go who waits in `log`.
+pub fn open_gate() {
+    GATE.store(true, Ordering::SeqCst);
+}
 
 impl HostFunc for Log {
     fn ty(&self) -> Option<&FuncType> {
         None
     }
 
-    fn call(&self, _call: &mut dyn HostCall) -> Result<(), Trap> {
+    fn call(&self, call: &mut dyn HostCall) -> Result<(), Trap> {
+        let (pointer, bytes) = (call.core()[0] as usize, call.core()[1] as usize);
+        let waits = call.memory().get(pointer..pointer + bytes) == Some(b"wait");
+        while waits && !GATE.load(Ordering::SeqCst) {
+            park::park(Some(park::now_ns() + 1_000_000))?;
+        }
         Ok(())
     }
 }
@@ -189,6 +204,17 @@ pub fn number(number: u32) -> Value {
 
 pub fn call(launched: &Launched, name: &str, args: Vec<Value>) -> Result<Option<Value>, Trap> {
     launched.call(&launched.func(&[name]).unwrap(), args).map_err(|fault| fault.trap)
+}
+
+/// The index of a process in the tree, by its name.
+pub fn process(launched: &Launched, name: &str) -> usize {
+    let processes = launched.tree().linked().processes();
+    processes.iter().position(|process| process.name == name).unwrap()
+}
+
+/// The number of the domain of a process.
+pub fn domain(launched: &Launched, name: &str) -> u32 {
+    launched.tree().linked().processes()[process(launched, name)].place.domain
 }
 
 /// The one edge to a function.

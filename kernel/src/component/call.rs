@@ -7,7 +7,7 @@ use abi::value::Value;
 
 use super::guest::{Guest, call_slot};
 use super::linked::ExportedFunc;
-use super::observe::taps;
+use super::observe::{dump, taps};
 use super::running::Running;
 use super::standing::ProcessMeter;
 use super::task::run_task;
@@ -137,6 +137,7 @@ pub(super) fn blame(domain: &mut Domain, process: u32, trap: Trap) -> Fault {
         let standing = &Running::of(domain).standing;
         standing.ended_processes(&[process], false);
         standing.keep(fault.clone(), &[process]);
+        dump::faulted(domain, &[process], &fault);
     }
     fault
 }

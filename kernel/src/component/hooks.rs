@@ -14,7 +14,7 @@ use super::carrier::Crossing;
 use super::guest::{Guest, call_slot};
 use super::linked::{HostImport, Target};
 use super::observe::edge_tally::Tally;
-use super::observe::taps;
+use super::observe::{dump, taps};
 use super::port;
 use super::running::Running;
 use super::task;
@@ -39,6 +39,7 @@ unsafe impl ComponentHooks for Hooks {
         let depth = running.handles.depth();
         let imports = &running.program().imports;
         let index = import as usize;
+        running.serving.set(import);
         let import = imports.get(index).ok_or(Trap::Unsupported("an unknown host import"))?;
         // SAFETY: the domain holds what it was linked to, the host's state and the counters as long as it lives, and
         // whoever called us holds the domain. The stub of this import passes as many slots as it has core parameters or results.
@@ -172,6 +173,7 @@ unsafe impl ComponentHooks for Hooks {
         // Who ends nobody here is another domain's: it keeps it.
         if !exited && !processes.is_empty() {
             running.standing.keep(fault.clone(), processes);
+            dump::faulted(domain, processes, fault);
         }
     }
 

@@ -48,6 +48,7 @@ pub(super) struct Linker<'a> {
     /// Processes that have a context, which begins anew with every call.
     pub(super) with_context: HashSet<u32>,
     pub(super) edges: Edges,
+    resource_names: HashMap<ResourceType, Box<str>>,
 }
 
 /// Links `root`, whose core modules are `libraries` in order of appearance, to what the host offers.
@@ -77,6 +78,7 @@ pub(super) fn link(
         core_instances: 0,
         with_context: HashSet::new(),
         edges: Edges::default(),
+        resource_names: HashMap::new(),
     };
     let def = ComponentDef { component: Arc::clone(root), outer: None, name: None };
     let instance = linker.instantiate(&def, None, options.name.clone(), None, 0)?;
@@ -93,6 +95,7 @@ pub(super) fn link(
         domains,
         processes: linker.processes,
         resources: linker.resources,
+        resource_names: linker.resource_names,
         host_resources: linker.host_resources,
         exports,
         edges: linker.edges.list,
@@ -231,6 +234,13 @@ impl Linker<'_> {
         Ok(Place { domain, process: counted(processes.len() - 1, "processes", MAX_PROCESSES)? })
     }
 
+    /// The first name that a resource type is given is its name.
+    pub(super) fn name_resource(&mut self, def: &Def, name: &str) {
+        if let Def::Resource(ty) = def {
+            self.resource_names.entry(*ty).or_insert_with(|| name.into());
+        }
+    }
+
     /// Whether an import that nobody offers is no error.
     pub(super) fn lenient(&self) -> bool {
         self.options.missing_is_fault || self.offers.stand_in.is_some()
@@ -311,6 +321,7 @@ impl Linker<'_> {
             Item::UnsupportedBuiltin(name) => self.unsupported_builtin(frame, name)?,
             Item::Export { name, sort, index, ty } => {
                 let def = frame.spaces.borrow().def(frame, *sort, *index)?;
+                self.name_resource(&def, name);
                 exports.insert(name.clone(), def.clone());
                 push(frame, *sort, def, name, *ty)?;
             }

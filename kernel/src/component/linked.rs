@@ -230,6 +230,8 @@ pub struct Linked {
     pub(crate) processes: Vec<ProcessInfo>,
     /// The guests' resource types.
     pub(crate) resources: Vec<ResourceInfo>,
+    /// What resource types are called, as far as somebody exports or imports them by a name.
+    pub(crate) resource_names: HashMap<ResourceType, Box<str>>,
     /// The host's resource types that the tree uses.
     pub(crate) host_resources: HashMap<ResourceType, HostResource>,
     /// What the outermost component exports.

@@ -69,6 +69,7 @@ fn import(
                 }
                 (_, offer) => resource(linker, name, offer)?,
             };
+            linker.name_resource(&def, name);
             bind(frame, entity, &def);
             Ok(def)
         }

@@ -23,6 +23,7 @@ use super::carrier::{Carrier, Crossing};
 use super::error::LaunchError;
 use super::hooks::{Hooks, destroy};
 use super::linked::Linked;
+use super::observe::dump::DumpOrder;
 use super::observe::edge_tally::Tally;
 use super::observe::watcher::Watch;
 use super::port::Port;
@@ -49,6 +50,8 @@ pub(super) struct Peers {
     slots: Vec<Slot>,
     /// Changes whenever a domain begins another life.
     epoch: AtomicU64,
+    /// Who gets dumps of processes that fault.
+    pub dumps: OnceLock<DumpOrder>,
     carrier: OnceLock<Arc<dyn Carrier>>,
 }
 
@@ -102,6 +105,7 @@ impl Peers {
             host,
             first_pid,
             epoch: AtomicU64::new(0),
+            dumps: OnceLock::new(),
             carrier: OnceLock::new(),
         };
         for (process, quota) in &quotas.processes {
@@ -265,6 +269,23 @@ impl Peers {
             Some(_) => Err(self.gone(number)),
             None => Err(Trap::CannotEnter),
         }
+    }
+
+    /// A domain that somebody executes who stands still; `None` if it has ended.
+    ///
+    /// # Safety
+    /// The thread that executes it must stand as long as the reference lives.
+    pub unsafe fn held(&self, number: u32) -> Option<&Domain> {
+        // SAFETY: the caller's promise.
+        unsafe { self.slots[number as usize].domain.seen() }.as_ref()
+    }
+
+    /// The limits of a process, and of its domain.
+    pub fn quotas(&self, number: u32, process: u32) -> (Quota, DomainQuota) {
+        let slot = &self.slots[number as usize];
+        let quotas = slot.quotas.lock();
+        let quota = quotas.iter().find(|(known, _)| *known == process).map(|(_, quota)| *quota);
+        (quota.unwrap_or_default(), *slot.total.lock())
     }
 
     /// Calls a function of another domain on the caller's thread: nobody serves the domains yet.

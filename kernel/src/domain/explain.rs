@@ -101,6 +101,13 @@ impl Domain {
         Pending::Trap(trap)
     }
 
+    /// The frames of a thread that stands; `exact` says that its innermost address is that of an instruction to go on at,
+    /// not one to return to.
+    pub(super) fn frames_of(&self, chain: &[Stretch], exact: bool) -> Vec<Frame> {
+        let placed = chain.iter().enumerate();
+        self.frames(placed.flat_map(|(index, stretch)| place(stretch, exact && index == 0)))
+    }
+
     /// The frames that backtraces show, from the innermost on, as many as a fault keeps.
     fn frames(&self, chain: impl Iterator<Item = Placed>) -> Vec<Frame> {
         let mut names: Vec<(u32, Option<(ProcessId, String)>)> = Vec::new();

@@ -9,6 +9,7 @@
 //! - [`explain`]: what a cut-off stretch of guest code means
 //! - [`upcalls`]: what the component model adds: its built-ins, and who is who
 //! - [`host_items`]: functions, tables, memories, globals and tags that the host makes
+//! - [`live_frames`]: the frames of a thread that executes it and is looked at
 //! - [`inspect`]: reading and changing memories, tables and globals from the host
 //! - [`signatures`]: what the way into a guest must know of a function's type
 //! - [`references`]: checking the references that the host hands in
@@ -20,6 +21,7 @@ pub mod explain;
 pub mod externs;
 pub mod host_items;
 pub mod inspect;
+pub(crate) mod live_frames;
 pub mod references;
 pub mod signatures;
 pub mod upcalls;

@@ -13,7 +13,7 @@ use super::builtins::domain_of_record;
 use super::builtins_memory::PIECE_BYTES;
 use crate::domain::Domain;
 use crate::domain::upcalls::ComponentHooks;
-use crate::sched::park::checkpoint;
+use crate::sched::park::{checkpoint, checkpoint_of_call};
 
 /// Runs `work` and says how it went: a value of 32 bits, or -1 with a trap pending.
 fn value(
@@ -49,7 +49,7 @@ pub(super) unsafe extern "C" fn host_call(record: *mut u8, import: u32, values: 
     let result = domain.with_hooks(|hooks, domain| hooks.host_call(domain, import, values));
     // A trap is a large value: only when there is one is it moved.
     match &result {
-        Ok(()) => match checkpoint() {
+        Ok(()) => match checkpoint_of_call() {
             Ok(()) => 0,
             Err(trap) => domain.leave(trap),
         },

@@ -34,11 +34,48 @@ pub fn without_code(wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
         let content = reader.read_bytes(size)?;
         let end = usize::try_from(reader.original_position()).expect("a position in a slice");
         let named = || BinaryReader::new(content, 0).read_string().is_ok_and(|name| name == "name");
-        if id != CODE && (id != CUSTOM || named()) {
+        if id == CODE {
+            append_code_starts(&mut kept, content, end - size)?;
+        } else if id != CUSTOM || named() {
             kept.extend_from_slice(&wasm[start..end]);
         }
     }
     Ok(kept)
+}
+
+/// The custom section that [`without_code`] puts in place of the code.
+const CODE_STARTS: &str = "code starts";
+
+/// Adds where the functions' bodies begin in the binary, whose code section has its contents at `at`.
+fn append_code_starts(kept: &mut Vec<u8>, content: &[u8], at: usize) -> Result<(), CompileError> {
+    let mut reader = BinaryReader::new(content, at as u64);
+    let mut section = vec![u8::try_from(CODE_STARTS.len()).expect("a short name")];
+    section.extend_from_slice(CODE_STARTS.as_bytes());
+    for _ in 0..reader.read_var_u32()? {
+        let size = reader.read_var_u32()? as usize;
+        let start = u32::try_from(reader.original_position()).unwrap_or(u32::MAX);
+        section.extend_from_slice(&start.to_le_bytes());
+        reader.read_bytes(size)?;
+    }
+    // The length of a section is LEB128, of which this is the longest form.
+    let length = u32::try_from(section.len()).expect("a module has at most a million functions");
+    kept.push(0);
+    kept.extend((0..4).map(|group| (length >> (7 * group)) as u8 | 0x80));
+    kept.push((length >> 28) as u8);
+    kept.extend_from_slice(&section);
+    Ok(())
+}
+
+/// Where the bodies of the functions that a module defines begin in its binary, if that was kept.
+#[must_use]
+pub fn code_starts(kept: &[u8]) -> Vec<u32> {
+    let payloads = Parser::new(0).parse_all(kept).map_while(Result::ok);
+    let starts = payloads.filter_map(|payload| match payload {
+        Payload::CustomSection(custom) if custom.name() == CODE_STARTS => Some(custom.data()),
+        _ => None,
+    });
+    let bytes = starts.flat_map(|data| data.as_chunks::<4>().0);
+    bytes.map(|start| u32::from_le_bytes(*start)).collect()
 }
 
 /// Parses the sections that [`without_code`] kept; the module is known to be valid.

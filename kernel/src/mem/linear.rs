@@ -104,6 +104,12 @@ impl Memory {
         self.vm.bytes.load(Acquire)
     }
 
+    /// Bytes of address space that are kept for it, the guard behind it included.
+    #[must_use]
+    pub fn reserved_bytes(&self) -> usize {
+        self.addresses.len()
+    }
+
     /// How many bytes that many of its pages are; as many as there can be, if that is more.
     #[must_use]
     pub fn bytes_of(&self, pages: u64) -> u64 {

@@ -318,7 +318,8 @@ pub(super) fn is_called_off(record: *const Record, now_ns: u64) -> Result<(), u6
     while !record.is_null() {
         // SAFETY: who runs is held by its worker, and so is everybody who waits for it below.
         let this = unsafe { &*record };
-        if this.is_condemned() {
+        // Who is to be looked at stands once nobody runs on top of it.
+        if this.is_condemned() || this.hold.is_wanted() {
             return Ok(());
         }
         let visit = this.running.visit.get();

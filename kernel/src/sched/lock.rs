@@ -50,6 +50,16 @@ impl<T: ?Sized> ParkingLock<T> {
             .map(|_| Held(self))
     }
 
+    /// The value, while somebody else has it.
+    ///
+    /// # Safety
+    /// Somebody has it, and does not use it as long as the reference lives.
+    #[must_use]
+    pub unsafe fn seen(&self) -> &T {
+        // SAFETY: the caller's promise.
+        unsafe { &*self.value.get() }
+    }
+
     /// The value, when nobody has it any more. A condemned thread waits too: what it holds is short.
     #[must_use]
     pub fn lock(&self) -> Held<'_, T> {

@@ -8,6 +8,7 @@
 //! - [`thread`]: guest threads
 //! - [`park`]: waiting in host code
 //! - [`lock`]: a lock for who may leave the processor while holding it
+//! - [`hold`]: holding a thread, to look at what it does
 //! - [`account`]: what a domain has used of the processors and may use
 //! - [`policy`]: the interface of whoever decides
 //! - [`fair`]: the usual policy: weighted fair
@@ -32,6 +33,7 @@ pub mod clock;
 mod doze;
 pub mod fair;
 pub mod handoff;
+pub mod hold;
 pub mod lock;
 pub mod machine;
 mod order;

@@ -3,6 +3,7 @@
 //! The same functions work on an OS thread that is no worker, where a domain is called directly: there they block it.
 
 use std::os::fd::BorrowedFd;
+use std::ptr;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use abi::fault::Trap;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::hold;
 use super::thread::{Left, Record, Thread};
 use super::timers::Alarm;
 use super::worker;
@@ -83,6 +85,10 @@ pub fn park(deadline_ns: Option<u64>) -> Result<(), Trap> {
     }
     // SAFETY: who runs a turn holds its thread.
     let record = unsafe { &*record };
+    if record.hold.is_wanted() {
+        stand(record);
+        return verdict(record);
+    }
     if !record.is_condemned() && !record.state.take_token() {
         let pool = record.pool.upgrade();
         let alarm = pool.as_ref().zip(deadline_ns).zip(current_thread()).map(|((pool, at_ns), thread)| {
@@ -93,6 +99,7 @@ pub fn park(deadline_ns: Option<u64>) -> Result<(), Trap> {
         if let Some((pool, key)) = alarm {
             pool.timers.cancel(key);
         }
+        stand(record);
     }
     verdict(record)
 }
@@ -177,12 +184,31 @@ fn block(files: &[(BorrowedFd<'_>, Interest)], deadline_ns: Option<u64>) -> Resu
 pub fn checkpoint() -> Result<(), Trap> {
     let worker = worker::here();
     // SAFETY: the worker of this OS thread lives while we run on it.
-    if worker.is_null() || unsafe { !(*worker).is_due_in_host() } { Ok(()) } else { leave_at_checkpoint() }
+    if worker.is_null() || unsafe { !(*worker).is_due_in_host() } {
+        Ok(())
+    } else {
+        leave_at_checkpoint(false)
+    }
+}
+
+/// The same at the end of a call that a guest made of the host: there a thread may be looked at.
+///
+/// # Errors
+/// As [`checkpoint`].
+#[inline]
+pub(crate) fn checkpoint_of_call() -> Result<(), Trap> {
+    let worker = worker::here();
+    // SAFETY: the worker of this OS thread lives while we run on it.
+    if worker.is_null() || unsafe { !(*worker).is_due_in_host() } {
+        Ok(())
+    } else {
+        leave_at_checkpoint(true)
+    }
 }
 
 #[cold]
 #[inline(never)]
-fn leave_at_checkpoint() -> Result<(), Trap> {
+fn leave_at_checkpoint(of_call: bool) -> Result<(), Trap> {
     let record = worker::current();
     if record.is_null() {
         return Ok(());
@@ -192,6 +218,9 @@ fn leave_at_checkpoint() -> Result<(), Trap> {
     if !record.is_condemned() {
         // SAFETY: we are the thread.
         unsafe { leave_pinned(record, Left::Preempted) };
+    }
+    if of_call {
+        stand(record);
     }
     verdict(record)
 }
@@ -205,6 +234,12 @@ unsafe fn leave_pinned(record: &Record, why: Left) {
     // SAFETY: the caller is the thread.
     unsafe { record.leave(why) };
     record.pinned.store(false, Ordering::Relaxed);
+}
+
+/// Lets the thread be looked at, if somebody wants to. Who waits for something asks again afterwards whether it has come.
+fn stand(record: &Record) {
+    // SAFETY: we are the thread.
+    hold::stand(record, ptr::null(), |record| unsafe { leave_pinned(record, Left::Parked) });
 }
 
 fn verdict(record: &Record) -> Result<(), Trap> {

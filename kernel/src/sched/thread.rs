@@ -18,6 +18,7 @@ use corosensei::{Coroutine, Yielder};
 
 use super::account::Account;
 use super::handoff::Visit;
+use super::hold::Hold;
 use super::phase::{State, Then};
 use super::policy::{Runnable, Why};
 use super::pool::Pool;
@@ -70,6 +71,7 @@ pub(super) struct Record {
     /// The only worker that may run it, if that was said.
     pub home: Option<usize>,
     pub verdict: Verdict<Trap>,
+    pub hold: Hold,
     /// How often the processor was handed over to it. Only who runs it counts.
     pub visits: AtomicU64,
     /// The domain that it has handed the processor over to and waits for, plus one; 0 for none.
@@ -113,6 +115,7 @@ impl Thread {
             pinned: AtomicBool::new(false),
             home,
             verdict: Verdict::default(),
+            hold: Hold::default(),
             visits: AtomicU64::new(0),
             visiting: AtomicU32::new(0),
             running: Running {
@@ -149,7 +152,7 @@ impl Thread {
         self.look_up();
     }
 
-    fn look_up(&self) {
+    pub(super) fn look_up(&self) {
         self.wake();
         if let Some(pool) = self.0.pool.upgrade() {
             pool.expedite(self);

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 use super::handoff::is_called_off;
+use super::hold;
 use super::thread::Left;
 use super::worker::{self, Worker};
 use crate::arch::{self, Interrupted, Landing, Suspended, Switch, preempted};
@@ -82,6 +83,8 @@ impl Switch for Tick {
     /// # Safety
     /// As the trait has it.
     unsafe extern "C" fn switch(suspended: *const Suspended) -> *const Landing {
+        // SAFETY: the caller's promises: the thread is here on its stack.
+        unsafe { stand_if_wanted(suspended) };
         let (worker, record) = (worker::here(), worker::current());
         // SAFETY: only the handler lets a thread get here, and it has looked: there is a worker that runs a thread.
         // It holds the thread, and so does the next one that runs it.
@@ -99,6 +102,8 @@ impl Switch for Tick {
                 record.pinned.store(hosted, Ordering::Relaxed);
                 // SAFETY: we are the thread.
                 unsafe { record.leave(Left::Preempted) };
+                // SAFETY: as above.
+                unsafe { stand_if_wanted(suspended) };
             }
             Err(at_ns) => worker.seat().tick_by(at_ns, worker.pool.clock.now_ns()),
         }
@@ -114,5 +119,24 @@ impl Switch for Tick {
             return unsafe { (*Activation::current()).cut_off(&*suspended) };
         }
         ptr::null()
+    }
+}
+
+/// Lets the thread that was taken off its code be looked at, if somebody wants to.
+///
+/// # Safety
+/// Only by that thread, on its stack; `suspended` is where it stands.
+unsafe fn stand_if_wanted(suspended: *const Suspended) {
+    let record = worker::current();
+    // SAFETY: who runs a turn holds its thread, and so does the next one that runs it.
+    let record = unsafe { &*record };
+    if record.hold.is_wanted() {
+        // SAFETY: the innermost activation is on a stack that waits for the interrupted code.
+        let hosted = unsafe { !(*Activation::current()).parent().is_null() };
+        hold::stand(record, suspended, |record| {
+            record.pinned.store(hosted, Ordering::Relaxed);
+            // SAFETY: we are the thread.
+            unsafe { record.leave(Left::Parked) };
+        });
     }
 }

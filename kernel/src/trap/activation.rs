@@ -110,6 +110,48 @@ impl Activation {
         found.filter(|process| *process != Edge::NOBODY).or(self.process)
     }
 
+    /// The frames of its guest code, which is suspended.
+    ///
+    /// # Safety
+    /// It must stand there.
+    pub(crate) unsafe fn suspended_stretch(&self, suspended: &Suspended) -> Stretch {
+        let mut pcs = vec![suspended.pc];
+        pcs.extend(suspended.unlinked_caller());
+        // SAFETY: the thread stands where it was interrupted; from its stack pointer on all is its stack.
+        unsafe {
+            super::capture::walk(suspended.fp, suspended.sp(), self.landing.fp, &mut |pc| pcs.push(pc))
+        };
+        Stretch { pcs, process: self.process }
+    }
+
+    /// The frames of its guest code from the stub's on that called the host, whose frame pointer is `fp`.
+    ///
+    /// # Safety
+    /// The stub must wait for the host.
+    pub(crate) unsafe fn stretch_from(&self, fp: usize) -> Stretch {
+        let mut pcs = Vec::new();
+        // SAFETY: the frames from the stub's on are alive: their functions wait for the host to return.
+        unsafe { super::capture::walk(fp, fp, self.landing.fp, &mut |pc| pcs.push(pc)) };
+        Stretch { pcs, process: self.process }
+    }
+
+    /// The frames of the activations around it, from the inside out.
+    ///
+    /// # Safety
+    /// They must wait for this one, which lives.
+    pub(crate) unsafe fn outer_stretches(&self) -> Vec<Stretch> {
+        let mut chain = Vec::new();
+        let (mut inner, mut fp) = (self, self.caller_fp);
+        while fp != 0 && !inner.parent.is_null() {
+            // SAFETY: the parents live longer than this one.
+            let outer = unsafe { &*inner.parent };
+            // SAFETY: the stub at `fp` waits for what began `inner`.
+            chain.push(unsafe { outer.stretch_from(fp) });
+            (inner, fp) = (outer, outer.caller_fp);
+        }
+        chain
+    }
+
     /// Ends its guest code, which is suspended, without a fault of its own; gives where it is to go on.
     pub(crate) fn cut_off(&mut self, suspended: &Suspended) -> *const Landing {
         self.capture = Some(Capture::of_suspended(suspended, self.landing.fp));
@@ -151,16 +193,8 @@ impl Faulted {
             activation.capture.expect("only the handler cuts an activation off, after it has captured");
         let first = Stretch { pcs: Pcs::of_thread().take(capture.frames), process: activation.process };
         let mut chain = vec![first];
-        let (mut inner, mut fp) = (activation, activation.caller_fp);
-        while fp != 0 && !inner.parent.is_null() {
-            // SAFETY: the parents are on the stacks that we are running on: they live longer than this one.
-            let outer = unsafe { &*inner.parent };
-            let mut pcs = Vec::new();
-            // SAFETY: the frames from the stub's on are alive: their functions wait for us to return.
-            unsafe { super::capture::walk(fp, fp, outer.landing.fp, &mut |pc| pcs.push(pc)) };
-            chain.push(Stretch { pcs, process: outer.process });
-            (inner, fp) = (outer, outer.caller_fp);
-        }
+        // SAFETY: the parents are on the stacks that we are running on, and wait for us to return.
+        chain.extend(unsafe { activation.outer_stretches() });
         Box::new(Faulted { capture, chain })
     }
 }

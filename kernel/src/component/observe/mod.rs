@@ -8,11 +8,17 @@
 //! - [`watcher`]: who watches which edges; [`code_slots`]: what is rewritten for that in a tree that runs
 //! - [`taps`]: what is done with a call that is watched; [`peeking`]: its caller, looked at; [`feed`]: the calls on
 //!   their way to whoever reads them
+//! - [`inside`]: looking into a domain that executes: what its thread does; [`holdings`]: memories and handles
+//! - [`dump`]: core dumps; [`dump_sections`]: as bytes
 
 pub(super) mod code_slots;
+pub mod dump;
+mod dump_sections;
 pub(super) mod edge_tally;
 pub mod edge_view;
 pub mod feed;
+pub mod holdings;
+pub mod inside;
 pub mod known_edge;
 pub mod latency;
 mod peeking;
