@@ -1,6 +1,6 @@
 //! A domain with a thread of its own: serves one call at a time, in the order they came.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 use abi::fault::{Fault, Trap};
@@ -11,6 +11,7 @@ use kernel::sched::handoff::note_callers;
 use kernel::sched::park::{self, Waiter};
 use kernel::sched::thread::{Body, Next, Thread};
 
+use crate::fates::{Board, Event, Life, What};
 use crate::mailbox::{Answer, Mailbox, Message, Refused};
 use crate::reply::{self, Pending};
 use crate::waits::{Station, Waiting, Waits};
@@ -33,8 +34,12 @@ pub struct Actor {
     limits: CallLimits,
     undelivered: Undelivered,
     thread: OnceLock<Thread>,
+    /// Who is told what becomes of it.
+    board: Arc<Board>,
     /// Why it is to end, once that is decided.
     ending: OnceLock<Trap>,
+    /// It is to end when nothing waits for it any more.
+    retiring: AtomicBool,
     /// Somebody waits for its end.
     ended: (Mutex<bool>, Condvar),
     calls: AtomicU64,
@@ -55,6 +60,7 @@ impl Actor {
         room: usize,
         limits: CallLimits,
         undelivered: Undelivered,
+        board: &Arc<Board>,
     ) -> Arc<Actor> {
         Arc::new(Actor {
             station,
@@ -63,7 +69,9 @@ impl Actor {
             limits,
             undelivered,
             thread: OnceLock::new(),
+            board: Arc::clone(board),
             ending: OnceLock::new(),
+            retiring: AtomicBool::new(false),
             ended: Default::default(),
             calls: AtomicU64::new(0),
         })
@@ -216,6 +224,17 @@ impl Actor {
         }
     }
 
+    /// Lets it end: it takes no more calls, and ends when those that wait are answered. With `waits_no_more` the one that
+    /// it serves ends when it next waits for time or input.
+    pub(crate) fn retire(&self, why: &Trap, waits_no_more: bool) {
+        self.mailbox.shut(why);
+        self.retiring.store(true, Ordering::SeqCst);
+        match self.thread.get() {
+            Some(thread) if waits_no_more => thread.ask_to_end(Trap::Exit(0)),
+            _ => self.wake(),
+        }
+    }
+
     /// Waits until it has ended. Blocks the OS thread.
     pub(crate) fn wait(&self) {
         let ended = self.ended.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -250,6 +269,13 @@ impl Serving {
     }
 }
 
+impl Serving {
+    fn tell(&self, what: What) {
+        let life = Life(self.actor.station.0);
+        self.actor.board.tell(Event { domain: self.server.domain_id(), life, what });
+    }
+}
+
 impl Body for Serving {
     fn run(&mut self) -> Next {
         loop {
@@ -257,16 +283,23 @@ impl Body for Serving {
                 return Next::End;
             }
             if let Some(why) = self.restart.take() {
-                if let Err(error) = self.server.restart(&why) {
-                    let _ = self
-                        .actor
-                        .ending
-                        .set(Trap::Killed(format!("it could not be started again: {error}")));
+                match self.server.restart(&why) {
+                    Ok(()) => self.tell(What::Began),
+                    Err(error) => {
+                        let why = Trap::Killed(format!("it could not be started again: {error}"));
+                        let _ = self.actor.ending.set(why);
+                    }
                 }
                 continue;
             }
+            // Asked before the look at what waits: nothing comes after that.
+            let retiring = self.actor.retiring.load(Ordering::SeqCst);
             match self.actor.mailbox.take() {
                 Some(message) => self.serve(message),
+                None if retiring => {
+                    let why = self.actor.mailbox.closed().unwrap_or(Trap::Killed("it was let go".to_owned()));
+                    let _ = self.actor.ending.set(why);
+                }
                 None => return Next::Idle,
             }
         }
@@ -278,6 +311,7 @@ impl Drop for Serving {
         let why = self.actor.ending.get_or_init(|| Trap::Killed("its thread ended".to_owned()));
         self.actor.mailbox.close(why);
         self.server.end(why);
+        self.tell(What::Ended(why.clone()));
         *self.actor.ended.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.actor.ended.1.notify_all();
     }

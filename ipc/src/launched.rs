@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::task::{Context, Poll};
 
@@ -12,6 +12,7 @@ use abi::value::{Resource, Value};
 use kernel::component::carrier::{Carrier, Crossing};
 use kernel::component::linked::ExportedFunc;
 use kernel::component::neighbour::Resident;
+use kernel::component::onlooker::Onlooker;
 use kernel::component::port::{EdgePolicy, OnFault};
 use kernel::component::tree::Tree;
 use kernel::sched::account::Account;
@@ -20,6 +21,7 @@ use kernel::sched::park::{Waiter, current_thread};
 
 use crate::actor::Actor;
 use crate::doorway::Doorway;
+use crate::fates::{Board, Life, Watch};
 use crate::mailbox::{Answer, Message};
 use crate::reply::Pending;
 use crate::system::{Place, Placement};
@@ -61,6 +63,16 @@ pub(crate) struct Shared {
     pub waits: Arc<Waits>,
     stations: Arc<AtomicU64>,
     spawner: Spawner,
+    board: Arc<Board>,
+}
+
+/// Who wants a domain to begin its next life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Initiative {
+    /// Whoever holds the tree.
+    Holder,
+    /// A caller whose edge says that a failed call is tried again.
+    Caller,
 }
 
 /// Where calls of a domain go, whichever life it is in.
@@ -69,6 +81,8 @@ struct Desk {
     account: Arc<Account>,
     placement: Placement,
     home: Option<usize>,
+    /// Only whoever supervises it begins its next life.
+    is_let_go: AtomicBool,
 }
 
 /// The worker that a domain is bound to, and why it cannot run, if it cannot.
@@ -90,6 +104,7 @@ impl Launched {
         tree: Tree,
         placement: &dyn Fn(u32, &str) -> Placement,
     ) -> Launched {
+        let board = Arc::<Board>::default();
         let desks = tree
             .linked()
             .domain_roots()
@@ -97,9 +112,16 @@ impl Launched {
                 let name: Arc<str> = path.into();
                 let placement = placement(number, &name);
                 let station = Station(stations.fetch_add(1, Ordering::Relaxed));
+                board.add(Life(station.0));
                 let account = machine.account(placement.share);
-                let actor =
-                    Actor::new(station, name, placement.mailbox, placement.limits, tree.undelivered());
+                let actor = Actor::new(
+                    station,
+                    name,
+                    placement.mailbox,
+                    placement.limits,
+                    tree.undelivered(),
+                    &board,
+                );
                 let (body, to_pay) = (actor.body(tree.server(number), None), Arc::clone(&account));
                 let (home, misplaced) = placed(placement, machine.workers());
                 actor.sit(match home {
@@ -107,11 +129,13 @@ impl Launched {
                     None => machine.spawn(to_pay, body),
                 });
                 misplaced.into_iter().for_each(|why| actor.kill(Trap::Killed(why)));
-                Desk { actor: RwLock::new(actor), account, placement, home }
+                let is_let_go = AtomicBool::new(false);
+                Desk { actor: RwLock::new(actor), account, placement, home, is_let_go }
             })
             .collect();
         let (waits, stations) = (Arc::clone(waits), Arc::clone(stations));
-        let shared = Arc::new(Shared { tree, desks, waits, stations, spawner: machine.spawner() });
+        let spawner = machine.spawner();
+        let shared = Arc::new(Shared { tree, desks, waits, stations, spawner, board });
         shared.tree.carry_with(Arc::new(Mail(Arc::downgrade(&shared))));
         Launched(shared)
     }
@@ -172,7 +196,55 @@ impl Launched {
     /// The tree has no such domain, or the machine has stopped.
     pub fn restart(&self, domain: u32, by: &str) -> Result<(), Fault> {
         let actor = self.0.actor(domain)?;
-        Ok(self.0.restart(domain, &actor, Trap::Killed(by.to_owned()))?)
+        self.0.desk(domain)?.is_let_go.store(false, Ordering::SeqCst);
+        Ok(self.0.restart(domain, &actor, Trap::Killed(by.to_owned()), Initiative::Holder)?)
+    }
+
+    /// The same, unless this life is over already and a later one has begun. Gives the present life.
+    ///
+    /// # Errors
+    /// As [`Self::restart`].
+    pub fn restart_life(&self, domain: u32, life: Life, by: &str) -> Result<Life, Fault> {
+        let actor = self.0.actor(domain)?;
+        self.0.desk(domain)?.is_let_go.store(false, Ordering::SeqCst);
+        if actor.station().0 == life.0 {
+            self.0.restart(domain, &actor, Trap::Killed(by.to_owned()), Initiative::Holder)?;
+        }
+        Ok(Life(self.0.actor(domain)?.station().0))
+    }
+
+    /// Lets a domain end: it takes no more calls, and ends when those that wait for it are answered. With
+    /// `waits_no_more` the call that it serves ends when it next waits for time or input. No caller begins its next life.
+    ///
+    /// # Errors
+    /// The tree has no such domain.
+    pub fn retire(&self, domain: u32, by: &str, waits_no_more: bool) -> Result<(), Fault> {
+        self.0.desk(domain)?.is_let_go.store(true, Ordering::SeqCst);
+        self.0.actor(domain)?.retire(&Trap::Killed(by.to_owned()), waits_no_more);
+        Ok(())
+    }
+
+    /// Ends a domain at once, and no caller begins its next life.
+    ///
+    /// # Errors
+    /// The tree has no such domain.
+    pub fn let_go(&self, domain: u32, by: &str) -> Result<(), Fault> {
+        self.0.desk(domain)?.is_let_go.store(true, Ordering::SeqCst);
+        self.kill(domain, by)
+    }
+
+    /// The present life of a domain.
+    #[must_use]
+    pub fn life(&self, domain: u32) -> Option<Life> {
+        self.0.actor(domain).ok().map(|actor| Life(actor.station().0))
+    }
+
+    /// What becomes of the domains from now on; `None` if somebody watches already.
+    #[must_use]
+    pub fn watch(&self) -> Option<Watch> {
+        let watch = self.0.board.watch()?;
+        self.0.tree.watch_with(Arc::clone(&self.0.board) as Arc<dyn Onlooker>);
+        Some(watch)
     }
 
     /// Blocks until this life of a domain has ended and its memory is given back.
@@ -240,16 +312,25 @@ impl Shared {
     }
 
     /// Begins the next life of a domain, unless `failed` is not its present one any more.
-    fn restart(&self, number: u32, failed: &Arc<Actor>, why: Trap) -> Result<(), Trap> {
+    fn restart(
+        &self,
+        number: u32,
+        failed: &Arc<Actor>,
+        why: Trap,
+        initiative: Initiative,
+    ) -> Result<(), Trap> {
         let desk = self.desk(number)?;
         let mut present = desk.actor.write().unwrap_or_else(PoisonError::into_inner);
-        if !Arc::ptr_eq(&present, failed) {
+        // Whoever lets it go does so before it looks which life that ends.
+        let is_let_go = initiative == Initiative::Caller && desk.is_let_go.load(Ordering::SeqCst);
+        if !Arc::ptr_eq(&present, failed) || is_let_go {
             return Ok(());
         }
         failed.kill(why.clone());
         let station = Station(self.stations.fetch_add(1, Ordering::Relaxed));
         let Placement { mailbox, limits, .. } = desk.placement;
-        let next = Actor::new(station, failed.name().into(), mailbox, limits, self.tree.undelivered());
+        let next =
+            Actor::new(station, failed.name().into(), mailbox, limits, self.tree.undelivered(), &self.board);
         let body = next.body(self.tree.server(number), Some(why));
         let stopped = || Trap::Gone("the machine has stopped".to_owned());
         let thread = self.spawner.spawn(Arc::clone(&desk.account), body, desk.home).ok_or_else(stopped)?;
@@ -270,7 +351,9 @@ impl Shared {
         for _ in 0..retries {
             let (again, actor) = (crossing.clone(), self.actor(domain)?);
             match actor.call(crossing, from.as_deref(), &self.waits, policy.deadline_ns) {
-                Err(fault) if may_be_retried(&fault) => self.restart(domain, &actor, fault.trap)?,
+                Err(fault) if may_be_retried(&fault) => {
+                    self.restart(domain, &actor, fault.trap, Initiative::Caller)?;
+                }
                 answer => return answer,
             }
             crossing = again;

@@ -12,14 +12,17 @@
 //! - `doorway`: calling it without a message
 //! - [`mailbox`]: where calls wait
 //! - [`reply`]: the way back
-//! - [`waits`]: who waits for whom
+//! - [`waits`]: who waits for whom; [`fates`]: what becomes of domains, for whoever watches over them
+//! - [`limits`]: every bound
 
 pub mod actor;
 mod doorway;
 pub mod edge_glob;
 pub mod edges;
+pub mod fates;
 pub mod launched;
 mod launcher;
+mod limits;
 pub mod looks;
 pub mod mailbox;
 pub mod reply;

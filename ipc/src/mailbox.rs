@@ -151,10 +151,25 @@ impl Mailbox {
         senders.iter().for_each(Waiter::wake);
     }
 
+    /// Takes no more messages; those that wait are served.
+    pub fn shut(&self, why: &Trap) {
+        let mut state = self.state();
+        state.closed.get_or_insert_with(|| why.clone());
+        let senders = std::mem::take(&mut state.senders);
+        drop(state);
+        senders.iter().for_each(Waiter::wake);
+    }
+
     /// How many messages wait.
     #[must_use]
     pub fn len(&self) -> usize {
         self.state().waiting.len()
+    }
+
+    /// Why it takes no more messages, if it does not.
+    #[must_use]
+    pub fn closed(&self) -> Option<Trap> {
+        self.state().closed.clone()
     }
 
     /// Whether none waits.

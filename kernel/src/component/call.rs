@@ -8,6 +8,7 @@ use abi::value::Value;
 use super::guest::{Guest, call_slot};
 use super::linked::ExportedFunc;
 use super::observe::{dump, taps};
+use super::onlooker;
 use super::running::Running;
 use super::standing::ProcessMeter;
 use super::task::run_task;
@@ -138,6 +139,7 @@ pub(super) fn blame(domain: &mut Domain, process: u32, trap: Trap) -> Fault {
         standing.ended_processes(&[process], false);
         standing.keep(fault.clone(), &[process]);
         dump::faulted(domain, &[process], &fault);
+        onlooker::tell(Running::of(domain), &[process], &fault);
     }
     fault
 }

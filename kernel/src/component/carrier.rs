@@ -5,6 +5,7 @@
 use std::sync::{Arc, Weak};
 
 use abi::fault::{Fault, Trap};
+use abi::id::DomainId;
 use abi::value::{Resource, Value};
 
 use super::call;
@@ -221,6 +222,12 @@ impl Server {
     /// are refused with the reason.
     pub fn end(&self, why: &Trap) {
         self.peers.end(self.domain, self.generation, why);
+    }
+
+    /// The domain, in the life that this serves.
+    #[must_use]
+    pub fn domain_id(&self) -> DomainId {
+        DomainId { index: self.domain, generation: self.generation }
     }
 
     /// Which of the domain's lives this serves.

@@ -15,6 +15,7 @@ use super::guest::{Guest, call_slot};
 use super::linked::{HostImport, Target};
 use super::observe::edge_tally::Tally;
 use super::observe::{dump, taps};
+use super::onlooker;
 use super::port;
 use super::running::Running;
 use super::task;
@@ -175,6 +176,7 @@ unsafe impl ComponentHooks for Hooks {
             running.standing.keep(fault.clone(), processes);
             dump::faulted(domain, processes, fault);
         }
+        onlooker::tell(Running::of(domain), processes, fault);
     }
 
     fn limit_handles(&self, domain: &mut Domain, process: u32, limit: Option<u32>) {

@@ -12,7 +12,7 @@
 //!   process as one side of a call
 //! - [`port`]: imports that lead into another domain
 //! - [`neighbour`]: calls of domains that can run at once; [`arrival`]: those of them that compiled code makes
-//! - [`carrier`]: calls between domains that have threads of their own
+//! - [`carrier`]: calls between domains that have threads of their own; [`onlooker`]: who is told when one ends processes
 //! - [`observe`]: what can be seen of all that while it runs
 //! - [`error`]: why not
 
@@ -26,6 +26,7 @@ pub mod linked;
 pub mod name;
 pub mod neighbour;
 pub mod observe;
+pub mod onlooker;
 pub mod options;
 pub mod packed;
 pub mod port;

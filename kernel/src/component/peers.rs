@@ -10,7 +10,7 @@
 //! A domain that is started again has the next generation: what others still hold of the life before leads nowhere.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use abi::fault::{Fault, Trap};
@@ -26,6 +26,7 @@ use super::linked::Linked;
 use super::observe::dump::DumpOrder;
 use super::observe::edge_tally::Tally;
 use super::observe::watcher::Watch;
+use super::onlooker::Onlooker;
 use super::port::Port;
 use super::running::{HostState, Running};
 use super::standing::Standing;
@@ -53,6 +54,9 @@ pub(super) struct Peers {
     /// Who gets dumps of processes that fault.
     pub dumps: OnceLock<DumpOrder>,
     carrier: OnceLock<Arc<dyn Carrier>>,
+    onlooker: OnceLock<Arc<dyn Onlooker>>,
+    /// A process that asks for the end of the program ends alone.
+    contains_exits: AtomicBool,
 }
 
 struct Slot {
@@ -107,6 +111,8 @@ impl Peers {
             epoch: AtomicU64::new(0),
             dumps: OnceLock::new(),
             carrier: OnceLock::new(),
+            onlooker: OnceLock::new(),
+            contains_exits: AtomicBool::new(false),
         };
         for (process, quota) in &quotas.processes {
             if let Some(info) = peers.linked.processes.get(*process) {
@@ -238,6 +244,31 @@ impl Peers {
     /// Whoever carries calls between the domains, if they are not made on the caller's thread.
     pub fn carrier(&self) -> Option<&Arc<dyn Carrier>> {
         self.carrier.get()
+    }
+
+    /// Lets somebody watch over the tree. The first one stays.
+    pub fn watch_with(&self, onlooker: Arc<dyn Onlooker>) {
+        let _ = self.onlooker.set(onlooker);
+    }
+
+    /// Whoever watches over the tree.
+    pub fn onlooker(&self) -> Option<&Arc<dyn Onlooker>> {
+        self.onlooker.get()
+    }
+
+    /// From now on an end of the program that a process asks for stops at the boundaries of its domain.
+    pub fn contain_exits(&self) {
+        self.contains_exits.store(true, Ordering::SeqCst);
+    }
+
+    /// A fault as the caller in another domain is told of it.
+    pub fn contained(&self, fault: Fault) -> Fault {
+        match fault.trap {
+            Trap::Exit(code) if self.contains_exits.load(Ordering::SeqCst) => {
+                Fault::new(Trap::Gone(format!("it has exited with code {code}")))
+            }
+            _ => fault,
+        }
     }
 
     /// A domain, when nobody executes it any more.

@@ -118,6 +118,10 @@ pub(super) fn failed(
     fault: Fault,
     core: &mut [u64],
 ) -> Result<(), Trap> {
+    let fault = match Running::of(domain).peers.upgrade() {
+        Some(peers) => peers.contained(fault),
+        None => fault,
+    };
     let error = match port.policy.on_fault {
         OnFault::Error if !ends_the_caller(&fault) => error_value(&import.ty, &fault),
         _ => None,

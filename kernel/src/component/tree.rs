@@ -16,6 +16,7 @@ use super::error::LaunchError;
 use super::hooks::destroy;
 use super::linked::{CoreDef, Export, ExportedFunc, Linked, Place, ProcessInfo, Step};
 use super::observe::{edge_view, watcher};
+use super::onlooker::Onlooker;
 use super::peers::{Entered, Peers};
 use super::running::Running;
 use crate::domain::Domain;
@@ -227,6 +228,17 @@ impl Tree {
     /// Has calls between the domains carried to the threads that serve them. The first carrier stays.
     pub fn carry_with(&self, carrier: Arc<dyn Carrier>) {
         self.peers.carry_with(carrier);
+    }
+
+    /// Lets somebody watch over the tree. The first one stays.
+    pub fn watch_with(&self, onlooker: Arc<dyn Onlooker>) {
+        self.peers.watch_with(onlooker);
+    }
+
+    /// From now on a process that asks for the end of the program (`wasi:cli/exit`) ends alone with those on its stack: who
+    /// called it from another domain gets that as a failure, and is not ended in turn.
+    pub fn contain_exits(&self) {
+        self.peers.contain_exits();
     }
 
     /// Drops a resource that the host holds: runs its destructor.

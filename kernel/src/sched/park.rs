@@ -132,8 +132,27 @@ pub enum Interest {
 /// reason: ask again. On an OS thread that is no worker, with files, nobody can wake it.
 ///
 /// # Errors
-/// The verdict, if the thread is condemned; or what the system says of the files.
+/// The verdict, if the thread is condemned, or if it waits for time or input and was asked to end
+/// ([`Thread::ask_to_end`]); or what the system says of the files.
 pub fn wait(files: &[(BorrowedFd<'_>, Interest)], deadline_ns: Option<u64>) -> Result<(), Trap> {
+    let may_end = files.is_empty() || files.iter().any(|(_, interest)| *interest == Interest::Readable);
+    if !may_end {
+        return wait_for(files, deadline_ns);
+    }
+    // Who is asked from here on is woken.
+    asked()?;
+    wait_for(files, deadline_ns)?;
+    asked()
+}
+
+fn asked() -> Result<(), Trap> {
+    match current_thread().and_then(|thread| thread.0.asked.trap()) {
+        None => Ok(()),
+        Some(trap) => Err(trap),
+    }
+}
+
+fn wait_for(files: &[(BorrowedFd<'_>, Interest)], deadline_ns: Option<u64>) -> Result<(), Trap> {
     if files.is_empty() {
         return park(deadline_ns);
     }

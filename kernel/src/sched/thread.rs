@@ -76,6 +76,8 @@ pub(super) struct Record {
     pub visits: AtomicU64,
     /// The domain that it has handed the processor over to and waits for, plus one; 0 for none.
     pub visiting: AtomicU32,
+    /// That it is to end where it next waits for time or input.
+    pub asked: Verdict<Trap>,
     pub running: Running,
 }
 
@@ -118,6 +120,7 @@ impl Thread {
             hold: Hold::default(),
             visits: AtomicU64::new(0),
             visiting: AtomicU32::new(0),
+            asked: Verdict::default(),
             running: Running {
                 body: UnsafeCell::new(Some(body)),
                 fiber: UnsafeCell::new(None),
@@ -150,6 +153,13 @@ impl Thread {
     pub fn condemn_for_good(&self, trap: Trap) {
         self.0.verdict.pass_for_good(trap);
         self.look_up();
+    }
+
+    /// Ends what it is doing with this trap when it next waits for time or input ([`super::park::wait`]): not in the
+    /// midst of something, and never if it does not wait.
+    pub fn ask_to_end(&self, trap: Trap) {
+        self.0.asked.pass(trap);
+        self.wake();
     }
 
     pub(super) fn look_up(&self) {

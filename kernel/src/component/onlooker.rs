@@ -1,0 +1,23 @@
+//! Who is told when a call ends processes, wherever it is served.
+
+use abi::fault::Fault;
+use abi::id::DomainId;
+
+use super::running::Running;
+
+/// Whoever watches over a tree.
+pub trait Onlooker: Send + Sync {
+    /// A call has ended processes of a domain: they never run again. They are given as indices of the tree's. It has
+    /// faulted, or asked for the end of the program. To be quick: the call returns after this.
+    fn fell(&self, domain: DomainId, processes: &[u32], fault: &Fault);
+}
+
+/// Tells whoever watches over the tree, if somebody does, that these processes of a domain have ended.
+pub(super) fn tell(running: &Running, processes: &[u32], fault: &Fault) {
+    let Some(peers) = running.peers.upgrade().filter(|_| !processes.is_empty()) else { return };
+    if let Some(onlooker) = peers.onlooker() {
+        let known = &running.program().processes;
+        let in_tree = processes.iter().filter_map(|process| known.get(*process as usize).copied());
+        onlooker.fell(running.id(), &in_tree.collect::<Vec<_>>(), fault);
+    }
+}
