@@ -22,3 +22,6 @@ pub const MANIFEST_BYTES: u64 = 1 << 20;
 pub const MANIFEST_PROCESSES: usize = 4096;
 /// How deep supervisors of a manifest are nested.
 pub const SUPERVISOR_DEPTH: usize = 16;
+
+/// Restarts that a supervisor counts: an intensity above this is this.
+pub const RESTARTS_COUNTED: usize = 1 << 16;
