@@ -2,12 +2,12 @@
 //!
 //! A contender does the work as often as it is told, and should loop in the place that is measured. How often that is
 //! is found once, so that a turn takes some milliseconds. What counts are ratios within a turn, and their median.
-//! Time is the processor time of the calling thread.
+//! Time is the processor time of the calling thread, unless a row says that it works on others.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::ratio::now;
+use rustix::time::{ClockId, clock_gettime};
 
 /// Does the work this many times; at least once.
 pub type Work<'w> = Box<dyn FnMut(u32) + 'w>;
@@ -34,6 +34,18 @@ pub struct Goal {
     pub than: Who,
 }
 
+/// What measures a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// Processor time of the calling thread.
+    #[default]
+    Thread,
+    /// Processor time of all threads.
+    OsProcess,
+    /// Time.
+    Wall,
+}
+
 /// One kind of work.
 pub struct Row<'w> {
     /// What is done.
@@ -44,6 +56,8 @@ pub struct Row<'w> {
     pub contenders: Vec<(Who, Work<'w>)>,
     /// What it must reach.
     pub goals: Vec<Goal>,
+    /// What measures it.
+    pub clock: Clock,
 }
 
 /// How a row went.
@@ -69,13 +83,13 @@ impl Row<'_> {
         assert!(turns > 0, "a median of no turns does not exist");
         let counts: Vec<u32> = match turns {
             1 => vec![1; self.contenders.len()],
-            _ => self.contenders.iter_mut().map(|(_, work)| calibrate(work)).collect(),
+            _ => self.contenders.iter_mut().map(|(_, work)| calibrate(self.clock, work)).collect(),
         };
         let mut times = vec![Vec::new(); self.contenders.len()];
         for turn in 0..turns {
             for at in 0..self.contenders.len() {
                 let at = (at + turn) % self.contenders.len();
-                let took = time(&mut self.contenders[at].1, counts[at]);
+                let took = time(self.clock, &mut self.contenders[at].1, counts[at]);
                 times[at].push(took.as_nanos() as f64 / f64::from(counts[at]));
             }
         }
@@ -138,10 +152,10 @@ fn spell(ns: f64) -> String {
 }
 
 /// How often work must be done to fill a turn.
-fn calibrate(work: &mut Work<'_>) -> u32 {
+fn calibrate(clock: Clock, work: &mut Work<'_>) -> u32 {
     let mut count = 1;
     loop {
-        let took = time(work, count);
+        let took = time(clock, work, count);
         if took >= TURN / 2 || count >= 1 << 28 {
             return count;
         }
@@ -149,10 +163,21 @@ fn calibrate(work: &mut Work<'_>) -> u32 {
     }
 }
 
-fn time(work: &mut Work<'_>, count: u32) -> Duration {
-    let start = now();
+fn time(clock: Clock, work: &mut Work<'_>, count: u32) -> Duration {
+    let start = clock.now();
     work(count);
-    now() - start
+    clock.now() - start
+}
+
+impl Clock {
+    fn now(self) -> Duration {
+        let time = clock_gettime(match self {
+            Clock::Thread => ClockId::ThreadCPUTime,
+            Clock::OsProcess => ClockId::ProcessCPUTime,
+            Clock::Wall => ClockId::Monotonic,
+        });
+        Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).expect("below a second"))
+    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -178,7 +203,9 @@ mod tests {
         let goals = vec![Goal { times: 0.75, than: Who::Floor }, Goal { times: 0.1, than: Who::Floor }];
         let contenders: Vec<(Who, Work<'_>)> =
             vec![(Who::Atoll, Box::new(spin(1000))), (Who::Floor, Box::new(spin(2000)))];
-        let score = Row { name: "spin".to_owned(), floor: "twice", contenders, goals }.run(9).to_string();
+        let score = Row { name: "spin".to_owned(), floor: "twice", contenders, goals, clock: Clock::Thread }
+            .run(9)
+            .to_string();
         assert!(score.ends_with("0.75 × floor ✓, 0.1 × floor ✗ |"), "{score}");
     }
 }

@@ -1,5 +1,5 @@
 //! What calls between components cost, beside Wasmtime and beside the machine: the same bytes, in the same process, by
-//! turns. Everything here stays inside one domain.
+//! turns. Everything stays inside one domain but for the rows of [`over_boundaries`].
 //!
 //! Prints a table of ratios. `ATOLL_TURNS` sets how many turns there are (31), `ATOLL_ROW` picks the rows whose name
 //! contains it, `ATOLL_CRITERION` lets criterion measure too, for its history. `--test` does everything once.
@@ -7,10 +7,11 @@
 //! - `guests`: the components; each exports functions that make `n` calls
 //! - [`ours`], [`theirs`]: running them
 //! - [`floors`]: what the machine takes for the same
-//! - [`rows`]: who does what
+//! - [`rows`]: who does what; [`over_boundaries`]: calls over a boundary
 
 mod floors;
 mod ours;
+mod over_boundaries;
 mod rows;
 mod theirs;
 

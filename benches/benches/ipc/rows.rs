@@ -1,11 +1,11 @@
 //! The rows of the table: who does what, and what it must reach.
 
-use atoll_benches::contest::{Goal, Row, Who, Work};
+use atoll_benches::contest::{Clock, Goal, Row, Who, Work};
 
-use crate::{floors, ours, theirs};
+use crate::{floors, ours, over_boundaries, theirs};
 
 /// Makes a row: compiles its guests.
-type Make = Box<dyn FnOnce() -> Row<'static>>;
+pub type Make = Box<dyn FnOnce() -> Row<'static>>;
 
 const KIB: u32 = 1024;
 
@@ -68,6 +68,7 @@ pub fn all() -> Vec<Make> {
             .row
     }));
     rows.push(Box::new(instantiate));
+    rows.extend(over_boundaries::rows());
     rows
 }
 
@@ -132,11 +133,12 @@ fn row(
 ) -> Row<'static> {
     let contenders =
         vec![(Who::Atoll, ours), (Who::Floor, floor), (Who::Default, default), (Who::Best, best)];
-    Row { name: name.to_owned(), floor: floor_name, contenders, goals: Vec::new() }
+    let clock = Clock::Thread;
+    Row { name: name.to_owned(), floor: floor_name, contenders, goals: Vec::new(), clock }
 }
 
 /// The bytes of a guest.
-fn guest(file: &str) -> Vec<u8> {
+pub fn guest(file: &str) -> Vec<u8> {
     let text = match file {
         "pair" => include_str!("guests/pair.wat"),
         "module" => include_str!("guests/module.wat"),

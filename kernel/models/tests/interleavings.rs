@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that has nothing to unwrap has failed")]
 
 use atoll_models::atomics::{AtomicU64, Ordering};
-use atoll_models::doze::Doze;
+use atoll_models::doze::{Doze, Roused};
 use atoll_models::lock::ParkingLock;
 use atoll_models::order::{NEVER, Order};
 use atoll_models::phase::{State, Then};
@@ -228,7 +228,7 @@ fn nobody_sleeps_over_work() {
         let bed = Arc::new(Bed::default());
         let bring = |bed: &Bed| {
             bed.work.fetch_add(1, Ordering::Relaxed);
-            if bed.doze.rouse() {
+            if bed.doze.rouse() == Roused::Asleep {
                 bed.roused.fetch_add(1, Ordering::Relaxed);
             }
         };
@@ -239,6 +239,29 @@ fn nobody_sleeps_over_work() {
         let roused = bed.roused.load(Ordering::Relaxed);
         assert!(stays_awake || roused > 0, "it sleeps, and there is work");
         assert!(roused < 2, "one sleep is ended once");
+    });
+}
+
+#[test]
+fn who_looks_around_first_sleeps_over_nothing() {
+    most(|| {
+        let bed = Arc::new(Bed::default());
+        let pusher = spawn(&bed, |bed| {
+            bed.work.fetch_add(1, Ordering::Relaxed);
+            if bed.doze.rouse() == Roused::Asleep {
+                bed.roused.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        bed.doze.look();
+        let mut stays_awake = bed.work.load(Ordering::Relaxed) > 0;
+        if stays_awake {
+            bed.doze.end();
+        } else {
+            bed.doze.begin();
+            stays_awake = bed.work.load(Ordering::Relaxed) > 0;
+        }
+        join([pusher]);
+        assert!(stays_awake || bed.roused.load(Ordering::Relaxed) > 0, "it sleeps, and there is work");
     });
 }
 

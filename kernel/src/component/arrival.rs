@@ -62,7 +62,8 @@ impl Direct {
         let countable = args.is_some() || !in_memory && params().all(is_counted);
         let in_utf8 = !params().any(ValType::has_pointer) || caller.encoding == Encoding::Utf8;
         let retried = matches!(policy.on_fault, OnFault::Retry(_));
-        if !countable || !in_utf8 || retried || reads && policy.deadline_ns.is_some() {
+        let unreadable = reads && (policy.deadline_ns.is_some() || caller.memory.is_none());
+        if !countable || !in_utf8 || retried || unreadable {
             return None;
         }
         let memory = reads.then_some(CALLERS_MEMORY);
@@ -132,7 +133,8 @@ struct Arrival<'c> {
     bytes: u64,
     /// The caller's memory, if it is read.
     memory: Option<VmMemorySlot>,
-    slots: [u64; SLOTS],
+    /// The caller's core values. They are looked at before anything runs.
+    core: &'c [u64],
 }
 
 /// How it ended.
@@ -140,40 +142,57 @@ enum Arrived {
     /// It is for an earlier life.
     Stale,
     /// The caller's values are no values: its own trap.
-    Refused(Trap),
-    Served(Result<Returned, Fault>),
+    Refused(Box<Trap>),
+    /// The callee has returned a core value.
+    Core(u64),
+    /// The callee has returned what is in its memory.
+    Value(Box<Option<Value>>),
+    Failed(Box<Fault>),
 }
 
-/// What the callee has returned.
-enum Returned {
-    Core(u64),
-    Value(Option<Value>),
+impl Arrived {
+    #[cold]
+    fn failed(fault: impl Into<Fault>) -> Arrived {
+        Arrived::Failed(Box::new(fault.into()))
+    }
 }
 
 impl Errand for Arrival<'_> {
     type Outcome = Arrived;
 
-    fn run(mut self, stack: &StackBounds) -> Arrived {
+    fn run(self, stack: &StackBounds) -> Arrived {
         let (peers, func) = (self.peers, self.func);
         // Only the thread that runs this begins another life.
         if peers.generation(func.domain) != self.generation {
             return Arrived::Stale;
         }
+        // To lock the domain may be to wait, and the caller may be gone after that.
+        let mut slots = [0; SLOTS];
+        slots[..self.core.len()].copy_from_slice(self.core);
         let mut domain = match peers.life(func.domain, self.generation) {
             Ok(domain) => domain,
-            Err(trap) => return Arrived::Served(Err(trap.into())),
+            Err(trap) => return Arrived::failed(trap),
         };
         Running::of_mut(&mut domain).refresh(peers);
         domain.on_stack(Some(func.callee.process), stack, |domain| {
             let mut refused = None;
-            let served = call::guarded(domain, func, |domain| self.invoke(domain, &mut refused));
-            refused.map_or_else(|| Arrived::Served(served), Arrived::Refused)
+            let served = call::guarded(domain, func, |domain| self.invoke(domain, &mut slots, &mut refused));
+            match (served, refused) {
+                (Ok(arrived), _) => arrived,
+                (Err(_), Some(trap)) => Arrived::Refused(trap),
+                (Err(fault), None) => Arrived::failed(fault),
+            }
         })
     }
 }
 
 impl Arrival<'_> {
-    fn invoke(&mut self, domain: &mut Domain, refused: &mut Option<Trap>) -> Result<Returned, Fault> {
+    fn invoke(
+        &self,
+        domain: &mut Domain,
+        slots: &mut [u64; SLOTS],
+        refused: &mut Option<Box<Trap>>,
+    ) -> Result<Arrived, Fault> {
         let (func, process) = (self.func, self.func.callee.process);
         let program = Running::of(domain).program();
         let adapters = Running::of(domain).watch.arrivals(program);
@@ -182,32 +201,26 @@ impl Arrival<'_> {
             domain.lend_memory(memories, memory);
         }
         // SAFETY: the adapter is of this domain's program, and takes as many slots.
-        let entered = unsafe { domain.enter_adapter(process, entry, self.slots.as_mut_ptr()) };
+        let entered = unsafe { domain.enter_adapter(process, entry, slots.as_mut_ptr()) };
         if let Err(fault) = entered {
             let may_enter = domain.flags(process) & MAY_ENTER != 0;
-            if self.slots[LANDED] != 0 || !may_enter || is_verdict(&fault.trap) {
+            if slots[LANDED] != 0 || !may_enter || is_verdict(&fault.trap) {
                 return Err(fault);
             }
             // Nothing of the callee has run that went wrong.
             if matches!(fault.trap, Trap::StackOverflow | Trap::Limit { .. }) {
                 return Err(blame(domain, process, fault.trap));
             }
-            *refused = Some(fault.trap.clone());
+            *refused = Some(Box::new(fault.trap.clone()));
             return Err(fault);
         }
-        let returned = match &func.results {
-            Passing::Flat(_) => Returned::Core(self.slots[0]),
-            Passing::Memory(_) => {
-                let pointer = u128::from(self.slots[0] as u32);
-                Returned::Value(call::lift_result(domain, func, &[pointer])?)
-            }
-        };
-        let bytes_out = match &returned {
-            Returned::Core(_) => self.direct.result,
-            Returned::Value(value) => value.as_ref().map_or(0, Value::bytes),
-        };
-        count_bytes(domain, func, self.bytes, bytes_out);
-        Ok(returned)
+        if let Passing::Flat(_) = &func.results {
+            count_bytes(domain, func, self.bytes, self.direct.result);
+            return Ok(Arrived::Core(slots[0]));
+        }
+        let value = call::lift_result(domain, func, &[u128::from(slots[0] as u32)])?;
+        count_bytes(domain, func, self.bytes, value.as_ref().map_or(0, Value::bytes));
+        Ok(Arrived::Value(Box::new(value)))
     }
 }
 
@@ -236,8 +249,6 @@ pub(super) fn call(
     let found = neighbour(running, peers, index, port)?;
     // SAFETY: what a domain knows of its neighbours changes only when it refreshes that, and it is executed by us.
     let (resident, generation) = (unsafe { &*std::ptr::from_ref(&*found.resident) }, found.generation);
-    let mut slots = [0; SLOTS];
-    slots[..core.len()].copy_from_slice(core);
     let bytes = direct.args.unwrap_or_else(|| {
         let mut core = core.iter().copied();
         import.ty.params.iter().map(|(_, ty)| bytes(ty, &mut core)).sum()
@@ -246,27 +257,27 @@ pub(super) fn call(
     let after_ns = port.policy.deadline_ns;
     let began_ns = after_ns.map_or(0, |_| park::now_ns());
     let terms = terms(resident, port.func.domain, from, began_ns, after_ns);
-    let arrival = Arrival { peers, func: &port.func, direct, generation, bytes, memory, slots };
+    let arrival = Arrival { peers, func: &port.func, direct, generation, bytes, memory, core };
     // SAFETY: if it leaves, it is given what keeps the peers, with them the program, and the memory.
     let arrived = match unsafe { hand_off(&terms, arrival) } {
         Err(_) | Ok(Handed::Done(Arrived::Stale)) => return None,
         Ok(Handed::Done(arrived)) => arrived,
-        Ok(Handed::Lost) => Arrived::Served(Err(lost())),
+        Ok(Handed::Lost) => Arrived::failed(lost()),
         Ok(Handed::Left(away)) => follow(domain, import, resident, (began_ns, after_ns), away),
     };
     if let Some(meter) = Running::of(domain).standing.meter(import.caller.process) {
         ProcessMeter::count(&meter.bytes_out, bytes);
     }
     Some(match arrived {
-        Arrived::Served(Ok(Returned::Core(value))) => {
+        Arrived::Core(value) => {
             core.first_mut().into_iter().for_each(|first| *first = value);
             Ok(())
         }
-        Arrived::Served(Ok(Returned::Value(value))) => {
-            give(&mut Guest::new(domain, &import.caller), import, value.as_ref(), core)
+        Arrived::Value(value) => {
+            give(&mut Guest::new(domain, &import.caller), import, (*value).as_ref(), core)
         }
-        Arrived::Served(Err(fault)) => failed(domain, import, port, fault, core),
-        Arrived::Refused(trap) => Err(trap),
+        Arrived::Failed(fault) => failed(domain, import, port, *fault, core),
+        Arrived::Refused(trap) => Err(*trap),
         Arrived::Stale => Err(Trap::CannotEnter),
     })
 }
@@ -295,8 +306,8 @@ fn follow(
     match answer {
         Ok(_) => {
             let arrived = parcel.lock().unwrap_or_else(PoisonError::into_inner).take();
-            arrived.unwrap_or_else(|| Arrived::Served(Err(lost())))
+            arrived.unwrap_or_else(|| Arrived::failed(lost()))
         }
-        Err(fault) => Arrived::Served(Err(fault)),
+        Err(fault) => Arrived::failed(fault),
     }
 }

@@ -186,9 +186,12 @@ impl Standing {
         self.meters.get(process as usize)
     }
 
-    /// A thread enters a process from outside its domain; gives which one it was in before.
+    /// A thread enters a process from outside its domain; gives which one it was in before. Only whoever executes the
+    /// domain enters.
     pub fn enter(&self, process: u32) -> u32 {
-        self.serving.swap(process + 1, Ordering::Relaxed)
+        let before = self.serving.load(Ordering::Relaxed);
+        self.serving.store(process + 1, Ordering::Relaxed);
+        before
     }
 
     /// It is back.

@@ -111,7 +111,8 @@ pub(crate) unsafe fn hand_off<E: Errand>(terms: &Terms<'_>, errand: E) -> Result
     // SAFETY: the worker of this OS thread lives while we run on it.
     let worker = unsafe { &*worker };
     let (caller, callee) = (worker.running(), &*terms.callee.0);
-    if caller.is_null() || !callee.state.claim() {
+    let may_be_here = callee.home.is_none_or(|home| home == worker.index);
+    if caller.is_null() || !may_be_here || callee.account.is_capped() || !callee.state.claim() {
         return Err(errand);
     }
     // From here on the callee is ours, as if we had taken it out of a queue.
@@ -134,16 +135,17 @@ pub(crate) unsafe fn hand_off<E: Errand>(terms: &Terms<'_>, errand: E) -> Result
     Ok(unsafe { visit_with(worker, &visit, terms, stack, errand) })
 }
 
-/// Whether a thread that nobody else runs may run here now, on behalf of `caller`.
+/// Whether a thread that nobody else runs may run now, on behalf of `caller`.
 fn admits(worker: &Worker, caller: &Record, callee: &Record) -> bool {
     // One that waits in the middle of something has a stack already.
     // SAFETY: the callee is ours.
     let is_at_rest = unsafe { (*callee.running.fiber.get()).is_none() };
-    let may_be_here = callee.home.is_none_or(|home| home == worker.index);
-    let allowed = is_at_rest && may_be_here && !callee.is_condemned() && !callee.account.is_capped();
     let slice_ns = worker.pool.numbers.slice_ns;
     let ahead = callee.account.virtual_ns() > caller.account.virtual_ns().saturating_add(slice_ns);
-    allowed && !(ahead && worker.pool.somebody_waits(worker.index)) && !worker.tosses_away()
+    is_at_rest
+        && !callee.is_condemned()
+        && !(ahead && worker.pool.somebody_waits(worker.index))
+        && !worker.tosses_away()
 }
 
 /// Lets a thread wait again that was ours.

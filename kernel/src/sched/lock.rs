@@ -7,13 +7,20 @@ use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 
-use super::atomics::{AtomicBool, Mutex, Ordering};
+use super::atomics::{AtomicU8, Mutex, Ordering};
 use super::park::{self, Waiter};
 
+/// Nobody has it.
+const FREE: u8 = 0;
+/// Somebody has it.
+const TAKEN: u8 = 1;
+/// Somebody has it, and others wait: they are in the list already.
+const WANTED: u8 = 2;
+
 /// A value that one at a time may use.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ParkingLock<T: ?Sized> {
-    taken: AtomicBool,
+    state: AtomicU8,
     waiters: Mutex<Vec<Waiter>>,
     value: UnsafeCell<T>,
 }
@@ -31,11 +38,7 @@ impl<T> ParkingLock<T> {
     /// A lock that nobody has taken.
     #[must_use]
     pub fn new(value: T) -> ParkingLock<T> {
-        ParkingLock {
-            taken: AtomicBool::new(false),
-            waiters: Mutex::default(),
-            value: UnsafeCell::new(value),
-        }
+        ParkingLock { state: AtomicU8::new(FREE), waiters: Mutex::default(), value: UnsafeCell::new(value) }
     }
 }
 
@@ -44,10 +47,7 @@ impl<T: ?Sized> ParkingLock<T> {
     #[must_use]
     pub fn try_lock(&self) -> Option<Held<'_, T>> {
         // Not `swap`: who fails must not write, or it would be between who gives the lock back and who asks next.
-        self.taken
-            .compare_exchange(false, true, Ordering::Acquire, Ordering::Acquire)
-            .ok()
-            .map(|_| Held(self))
+        self.change(FREE, TAKEN).then(|| Held(self))
     }
 
     /// The value, while somebody else has it.
@@ -68,12 +68,25 @@ impl<T: ?Sized> ParkingLock<T> {
                 return held;
             }
             self.waiters.lock().unwrap_or_else(PoisonError::into_inner).push(Waiter::current());
-            // Who gave it back before we were in the list did not wake us.
-            if let Some(held) = self.try_lock() {
-                return held;
+            // Who gives it back looks into the list only if it is wanted; who gave it back before that has left it free.
+            while !self.change(TAKEN, WANTED) && self.state.load(Ordering::Acquire) != WANTED {
+                // With what empties the list of us.
+                if self.change(FREE, WANTED) {
+                    return Held(self);
+                }
             }
             park::park_firmly();
         }
+    }
+
+    fn change(&self, from: u8, to: u8) -> bool {
+        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+impl<T: Default> Default for ParkingLock<T> {
+    fn default() -> ParkingLock<T> {
+        ParkingLock::new(T::default())
     }
 }
 
@@ -94,7 +107,9 @@ impl<T: ?Sized> DerefMut for Held<'_, T> {
 
 impl<T: ?Sized> Drop for Held<'_, T> {
     fn drop(&mut self) {
-        self.0.taken.store(false, Ordering::Release);
+        if self.0.state.swap(FREE, Ordering::AcqRel) != WANTED {
+            return;
+        }
         // All of them: some have it already, or went away, and would not pass it on.
         let waiters = std::mem::take(&mut *self.0.waiters.lock().unwrap_or_else(PoisonError::into_inner));
         waiters.iter().for_each(Waiter::wake);

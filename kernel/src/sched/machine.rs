@@ -87,7 +87,8 @@ impl Machine {
         let count = options.workers.unwrap_or_else(cores).max(1);
         let seats = (0..count).map(|_| Seat::new(policy())).collect();
         let reactor = Arc::new(Reactor::new().map_err(|errno| system("the reactor")(errno.into()))?);
-        let numbers = Numbers { slice_ns: options.slice_ns.max(1), sample_ns: options.sample_ns.max(1) };
+        let (slice_ns, sample_ns) = (options.slice_ns.max(1), options.sample_ns.max(1));
+        let numbers = Numbers { slice_ns, sample_ns, cores: cores() };
         let pool = Arc::new(Pool::new(seats, Clock::System, numbers, Some(Arc::clone(&reactor))));
         // From here on the drop of the machine stops what was started.
         let mut machine = Machine { pool, threads: Vec::new(), simulated: None };
@@ -132,7 +133,7 @@ impl Machine {
         prepare_thread().map_err(missing)?;
         let mut random = Random::new(seed);
         let seat = Seat::new(Box::new(Seeded::new(random.next_u64(), options.slice_ns)));
-        let numbers = Numbers { slice_ns: options.slice_ns, sample_ns: options.sample_ns };
+        let numbers = Numbers { slice_ns: options.slice_ns, sample_ns: options.sample_ns, cores: 1 };
         let pool = Arc::new(Pool::new([seat].into(), Clock::manual(), numbers, None));
         let worker = Worker::new(Arc::clone(&pool), 0, Some(random));
         Ok(Machine { pool, threads: Vec::new(), simulated: Some(worker) })

@@ -22,6 +22,8 @@ use super::worker;
 pub(super) struct Numbers {
     pub slice_ns: u64,
     pub sample_ns: u64,
+    /// Processors that the workers have.
+    pub cores: usize,
 }
 
 pub(super) struct Pool {
@@ -147,6 +149,12 @@ impl Pool {
     /// Whether the worker at `index` could run something.
     pub fn has_work(&self, index: usize) -> bool {
         self.stopping.load(Ordering::SeqCst) || self.somebody_waits(index)
+    }
+
+    /// Whether another worker than the one at `index` runs somebody, who may bring work.
+    pub fn others_run(&self, index: usize) -> bool {
+        let mut seats = self.seats.iter().enumerate();
+        seats.any(|(other, seat)| other != index && seat.busy.load(Ordering::Relaxed))
     }
 
     /// Whether somebody waits whom the worker at `index` could run.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
-use super::doze::Doze;
+use super::doze::{Doze, Roused};
 use super::order::{NEVER, Order};
 use super::policy::{Policy, Why};
 use super::thread::Thread;
@@ -29,7 +29,12 @@ pub(super) struct Seat {
     pub overdue: AtomicBool,
     /// How many turns were begun here.
     pub turns: AtomicU64,
+    /// Whether a turn is under way.
+    pub busy: AtomicBool,
 }
+
+/// How often a worker that looks around looks at the queues before it asks whether that is worth it.
+const LOOKS: u32 = 16;
 
 struct OsThread {
     id: libc::pid_t,
@@ -51,6 +56,7 @@ impl Seat {
             limit_end_ns: AtomicU64::new(NEVER),
             overdue: AtomicBool::new(false),
             turns: AtomicU64::new(0),
+            busy: AtomicBool::new(false),
         }
     }
 
@@ -97,13 +103,34 @@ impl Seat {
         self.held_until_ns.load(Ordering::SeqCst)
     }
 
-    /// Wakes its worker if it sleeps; whether it did.
+    /// Finds its worker for new work if it has none: wakes it, if it sleeps. Whether it was found.
     pub fn wake(&self) -> bool {
-        let slept = self.doze.rouse();
-        if slept && let Some(taken) = self.thread.get() {
+        let roused = self.doze.rouse();
+        if roused == Roused::Asleep
+            && let Some(taken) = self.thread.get()
+        {
             taken.thread.unpark();
         }
-        slept
+        roused != Roused::Nobody
+    }
+
+    /// Looks for work until `busy` says that there is some, or `gives_up`, which is asked now and then, that it is not worth
+    /// it; whether there is some. By its worker only.
+    pub fn look_around(&self, busy: impl Fn() -> bool, gives_up: impl Fn() -> bool) -> bool {
+        let found = loop {
+            self.doze.look();
+            if (0..LOOKS).any(|_| {
+                std::hint::spin_loop();
+                busy()
+            }) {
+                break true;
+            }
+            if gives_up() {
+                break false;
+            }
+        };
+        self.doze.end();
+        found
     }
 
     /// Sleeps until woken, or for `timeout_ns`, unless `busy` says that there is something to do. By its worker only.

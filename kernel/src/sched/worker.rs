@@ -25,6 +25,10 @@ use crate::trap::activation::Activation;
 pub(super) const RETRY_NS: u64 = 100_000;
 /// The longest that this doubles to.
 const LONGEST_RETRY_NS: u64 = 2_000_000;
+/// How long a worker looks for work before it falls asleep, at least: a look costs less than the sleep.
+const LEAST_PATIENCE_NS: u64 = 2_000;
+/// And at most: as long as falling asleep and being woken takes.
+const MOST_PATIENCE_NS: u64 = 50_000;
 /// Runs from this length on are measured with the system's help, which costs a system call.
 const PRECISE_NS: u64 = 200_000;
 
@@ -40,6 +44,8 @@ pub(super) struct Worker {
     /// The thread that runs; null between turns.
     current: Cell<*const Record>,
     retry_ns: Cell<u64>,
+    /// How long it looks for work before it falls asleep.
+    patience_ns: Cell<u64>,
     /// When a tick last found the thread that runs, or its turn began.
     sampled_ns: Cell<u64>,
     /// Wall clock and processor time when they were last read together.
@@ -80,6 +86,7 @@ impl Worker {
             index,
             current: Cell::new(ptr::null()),
             retry_ns: Cell::new(RETRY_NS),
+            patience_ns: Cell::new(MOST_PATIENCE_NS),
             sampled_ns: Cell::new(0),
             measured: Cell::new((0, 0)),
             stints: Stints::default(),
@@ -109,6 +116,7 @@ impl Worker {
                     continue;
                 }
                 Choice::Wait { until_ns } => Some(until_ns.saturating_sub(now_ns)),
+                Choice::Nobody if self.looks_around(now_ns) => continue,
                 Choice::Nobody => None,
             };
             self.seat().silence();
@@ -116,6 +124,21 @@ impl Worker {
             self.measure_from_here();
         }
         self.seat().silence();
+    }
+
+    /// Looks for work without sleeping, while another worker runs somebody who may bring it: falling asleep and being woken
+    /// takes longer than most calls. The longer it was in vain, the shorter the next time.
+    fn looks_around(&self, now_ns: u64) -> bool {
+        if self.pool.numbers.cores < 2 || !self.pool.others_run(self.index) {
+            return false;
+        }
+        let patience_ns = self.patience_ns.get();
+        let until_ns = now_ns + patience_ns;
+        let gives_up = || self.pool.clock.now_ns() >= until_ns || !self.pool.others_run(self.index);
+        let found = self.seat().look_around(|| self.pool.has_work(self.index), gives_up);
+        let patience_ns = if found { patience_ns * 2 } else { patience_ns / 2 };
+        self.patience_ns.set(patience_ns.clamp(LEAST_PATIENCE_NS, MOST_PATIENCE_NS));
+        found
     }
 
     /// Runs a thread for one turn.
@@ -127,11 +150,13 @@ impl Worker {
         // First: a tick that comes from here on is this turn's, and orders the next one.
         self.current.set(&raw const *turn.thread.0);
         compiler_fence(Ordering::SeqCst);
+        self.seat().busy.store(true, Ordering::Relaxed);
         turn.begin(&self.pool, self.index, now_ns);
         let thread = turn.thread;
         self.stints.begin(cycles());
         let turned = self.resume(&thread);
         self.current.set(ptr::null());
+        self.seat().busy.store(false, Ordering::Relaxed);
         let end_ns = self.pool.clock.now_ns();
         self.stints.settle(&thread.0.account, self.used_ns(now_ns, end_ns), cycles());
         let (then, why) = match turned {
