@@ -111,6 +111,16 @@ fn one(ty: &ValType, value: Option<&Value>, chars: usize) -> String {
 
 fn put(text: &mut Cut, ty: &ValType, value: Option<&Value>) -> fmt::Result {
     match value {
+        // The usual ones, as they are written in WAVE, without what a general writer has to do.
+        Some(Value::Bool(value)) => write!(text, "{value}"),
+        Some(Value::U8(value)) => write!(text, "{value}"),
+        Some(Value::U16(value)) => write!(text, "{value}"),
+        Some(Value::U32(value)) => write!(text, "{value}"),
+        Some(Value::U64(value)) => write!(text, "{value}"),
+        Some(Value::S8(value)) => write!(text, "{value}"),
+        Some(Value::S16(value)) => write!(text, "{value}"),
+        Some(Value::S32(value)) => write!(text, "{value}"),
+        Some(Value::S64(value)) => write!(text, "{value}"),
         Some(value) => text.write_str(&wave::print_part(ty, value)),
         None => text.write_str(INVALID),
     }
@@ -267,6 +277,25 @@ mod tests {
         let mut memory = Memory([vec![8, 0, 0, 0, 1, 0, 0, 0], vec![0; 8 << 20]].concat());
         let text = result(&mut memory, &pair, &passing, &[0], 10).unwrap();
         assert_eq!(text, "[[0, 0, 0,…");
+    }
+
+    #[test]
+    fn numbers_are_written_as_wave_has_them() {
+        let numbers = [
+            (ValType::Bool, Value::Bool(true)),
+            (ValType::U8, Value::U8(255)),
+            (ValType::U16, Value::U16(65_535)),
+            (ValType::U32, Value::U32(u32::MAX)),
+            (ValType::U64, Value::U64(u64::MAX)),
+            (ValType::S8, Value::S8(-128)),
+            (ValType::S16, Value::S16(-1)),
+            (ValType::S32, Value::S32(i32::MIN)),
+            (ValType::S64, Value::S64(i64::MIN)),
+        ];
+        for (ty, value) in numbers {
+            let shown = returned(&func(&[], Some(ty.clone())), Some(&value), 100);
+            assert_eq!(shown, Some(crate::wave::print(&ty, &value)));
+        }
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub enum Rung {
     Handoff,
     /// A message to a domain's own thread.
     Channel,
+    /// Shared memory, to another OS process.
+    Segment,
     /// The kernel, to a function of the host.
     Server,
 }
@@ -124,6 +126,7 @@ impl Launched {
             Callee::Server(_) => None,
         };
         match (edge.caller.and_then(place), callee) {
+            (Some(Place::OwnProcess), _) | (_, Some(Place::OwnProcess)) => Rung::Segment,
             (Some(Place::Worker(caller)), Some(Place::Worker(callee))) if caller != callee => Rung::Channel,
             _ => Rung::Handoff,
         }
@@ -157,6 +160,7 @@ impl fmt::Display for Rung {
             Rung::Fused => "fused",
             Rung::Handoff => "handoff",
             Rung::Channel => "channel",
+            Rung::Segment => "segment",
             Rung::Server => "server",
         })
     }

@@ -19,6 +19,7 @@ use super::shelf::{call, domain, edge, launch, number, system, text};
 
 /// What is traced, without the times.
 fn lines(calls: &[TracedCall]) -> Vec<String> {
+    calls.iter().for_each(|call| println!("{call}"));
     let line = |call: &TracedCall| call.to_string().rsplit_once("  ").unwrap().0.to_owned();
     calls.iter().map(line).collect()
 }

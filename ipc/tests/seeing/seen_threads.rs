@@ -48,7 +48,9 @@ fn a_thread_that_runs_is_seen_in_all_its_processes_and_goes_on() {
     for _ in 0..20 {
         let frames = told(&view(&launched, 0, Doing::Running).frames);
         assert_eq!(frames.last().unwrap(), "front repeat");
-        assert!(frames.len() <= 3, "{frames:?}");
+        // At most: front, the edge, the store; or, for the key's memory, what calls its allocator, and that.
+        let ours = |frame: &String| ["front ", "store "].iter().any(|name| frame.starts_with(name));
+        assert!(frames.len() <= 5 && frames.iter().all(ours), "{frames:?}");
     }
     assert_eq!(asking.join().unwrap(), Ok(Some(number(6_000_000))));
     assert_eq!(launched.thread_view(0, SOON).unwrap(), ThreadView::default());
@@ -74,6 +76,7 @@ fn an_endless_loop_is_found_where_it_is() {
     assert_eq!(waits.as_deref(), Some("/shop/store"));
     launched.kill(store, "by a test").unwrap();
     asking.join().unwrap().unwrap();
+    launched.wait(store).unwrap();
     assert!(matches!(launched.thread_view(store, SOON), Err(Unseen::Gone(_))));
 }
 

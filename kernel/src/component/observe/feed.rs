@@ -62,13 +62,13 @@ impl Feed {
     }
 
     /// Adds a call; the oldest is lost if there is no room.
-    pub fn push(&self, event: &CallEvent) {
+    pub fn push(&self, event: CallEvent) {
         let mut queue = self.queue();
         if queue.len() >= self.room {
             queue.pop_front();
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
-        queue.push_back(event.clone());
+        queue.push_back(event);
         drop(queue);
         self.came.notify_one();
     }

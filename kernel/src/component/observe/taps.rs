@@ -85,8 +85,9 @@ pub(in super::super) fn begin(domain: &mut Domain, adapter: u32, params: &[u64])
 
 /// It returns; `results` are its core results.
 pub(in super::super) fn end(domain: &mut Domain, adapter: u32, params: &[u64], results: &[u64]) {
-    let now_ns = now_ns();
     let Some(open) = Running::of_mut(domain).taps.pop() else { return };
+    // First, so that looking at the result is not in it; a call that is only counted needs no time.
+    let now_ns = open.traced.as_ref().map_or(0, |_| now_ns());
     let running = Running::of(domain);
     let outcome = || {
         let known = known(running.program(), adapter)?;
@@ -128,7 +129,7 @@ fn close(running: &Running, open: OpenTap, now_ns: u64, failed: bool, outcome: i
     if let Some(Traced { began_ns, args }) = open.traced {
         let took_ns = now_ns.saturating_sub(began_ns);
         let (args, outcome) = (args.into_boxed_str(), outcome());
-        running.watch.tell(&CallEvent { edge, began_ns, took_ns, args, outcome });
+        running.watch.tell(CallEvent { edge, began_ns, took_ns, args, outcome });
     }
 }
 
@@ -156,6 +157,6 @@ pub(in super::super) fn entered(
         }
         Err(fault) => trapped(fault),
     };
-    Running::of(domain).watch.tell(&CallEvent { edge, began_ns, took_ns, args, outcome });
+    Running::of(domain).watch.tell(CallEvent { edge, began_ns, took_ns, args, outcome });
     result
 }

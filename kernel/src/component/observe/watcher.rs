@@ -57,10 +57,12 @@ impl Watch {
     }
 
     /// Tells whoever wants to know of a call.
-    pub fn tell(&self, event: &CallEvent) {
-        for feed in self.feeds().iter().filter(|feed| feed.traces() && feed.wants(event.edge as usize)) {
-            feed.push(event);
-        }
+    pub fn tell(&self, event: CallEvent) {
+        let (feeds, edge) = (self.feeds(), event.edge as usize);
+        let mut wanting = feeds.iter().filter(|feed| feed.traces() && feed.wants(edge));
+        let Some(first) = wanting.next() else { return };
+        wanting.for_each(|feed| feed.push(event.clone()));
+        first.push(event);
     }
 
     /// Sets the modes to what the feeds want.
