@@ -263,8 +263,11 @@ fn states_are_kept_to() {
 #[test]
 fn a_connection_that_fails_closes_its_socket() {
     let mut guest = Netizen::local();
-    // A port that was free a moment ago.
-    let free = TcpListener::bind(local(0)).unwrap().local_addr().unwrap();
+    // A port that somebody has and nobody listens at.
+    let silent = guest.create(V4);
+    guest.start_bind(silent, local(0)).unwrap();
+    HostTcpSocket::finish_bind(&mut guest.wasi, tcp(silent)).unwrap().unwrap();
+    let free = of_guest(&HostTcpSocket::local_address(&mut guest.wasi, tcp(silent)).unwrap().unwrap());
     let socket = guest.create(V4);
     let refused = guest.start_connect(socket, free).and_then(|()| guest.finish_connect(socket).map(drop));
     assert_eq!(refused, Err(ErrorCode::ConnectionRefused));
