@@ -8,6 +8,7 @@
 //! - [`by_atoll`], [`by_wasmtime`]: a case run by one of them
 //! - [`raw`]: components that are wrong; [`manifests`]: manifests that are
 //! - [`text_tree`]: text that is varied
+//! - [`hostile_segment`]: the process of a domain in the hands of a guest
 //! - [`pair`]: two hand-made processes and one adapter
 //! - [`chain`]: values through two components and back
 //! - [`stretch`]: random bytes behind an input
@@ -16,6 +17,7 @@ pub mod by_atoll;
 pub mod by_wasmtime;
 pub mod chain;
 pub mod differ;
+pub mod hostile_segment;
 pub mod manifests;
 pub mod pair;
 pub mod raw;

@@ -13,6 +13,7 @@
 //! - [`mailbox`]: where calls wait
 //! - [`reply`]: the way back
 //! - [`waits`]: who waits for whom; [`fates`]: what becomes of domains, for whoever watches over them
+//! - [`segment`]: a domain in an OS process of its own
 //! - [`limits`]: every bound
 
 pub mod actor;
@@ -26,6 +27,7 @@ mod limits;
 pub mod looks;
 pub mod mailbox;
 pub mod reply;
+pub mod segment;
 pub mod system;
 pub mod traced;
 pub mod typed_func;

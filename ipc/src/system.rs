@@ -14,7 +14,8 @@ use kernel::sched::machine::{Machine, MachineError, MachineOptions};
 
 use crate::actor::CallLimits;
 use crate::launched::Launched;
-use crate::launcher;
+use crate::launcher::{self, Launch};
+use crate::segment::spawn::Program;
 use crate::waits::Waits;
 
 /// Trees that run on the workers of one machine. Dropping it ends them.
@@ -23,6 +24,8 @@ pub struct System {
     machine: Machine,
     waits: Arc<Waits>,
     stations: Arc<AtomicU64>,
+    /// What the processes of domains run.
+    program: Program,
 }
 
 /// How a domain is to run.
@@ -62,9 +65,8 @@ impl Place {
             Place::Worker(worker) => {
                 Err(format!("it is to run at worker {worker}, but the machine has {workers}, counted from 0"))
             }
-            Place::OwnProcess => {
-                Err("it is to run in an OS process of its own, which is not supported yet".to_owned())
-            }
+            // Its thread here only waits for it.
+            Place::OwnProcess => Ok(None),
         }
     }
 }
@@ -91,7 +93,14 @@ impl System {
     /// A system on a machine, which may be a simulated one.
     #[must_use]
     pub fn on(machine: Machine) -> System {
-        System { machine, waits: Arc::default(), stations: Arc::default() }
+        System { machine, waits: Arc::default(), stations: Arc::default(), program: Program::default() }
+    }
+
+    /// The same, where processes of domains ([`Place::OwnProcess`]) run this program. If nothing is said it is the
+    /// calling program, which has to begin with [`crate::segment::inside::serve_if_asked`].
+    #[must_use]
+    pub fn with_program(self, program: Program) -> System {
+        System { program, ..self }
     }
 
     /// The machine.

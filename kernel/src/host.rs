@@ -22,6 +22,11 @@ pub trait HostCall: Side {
     /// The component-level type of the function as the guest imports it, its resource types resolved.
     fn func_type(&self) -> Arc<FuncType>;
 
+    /// Which of its domain's imports the function is, by number.
+    fn import(&self) -> u32 {
+        u32::MAX
+    }
+
     /// Who calls.
     fn process(&self) -> ProcessId;
 

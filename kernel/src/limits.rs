@@ -30,6 +30,8 @@ pub const SIGNAL_STACK_BYTES: usize = 64 << 10;
 pub const FAULT_FRAMES: usize = 64;
 /// The same of a fault that went through several domains, each of which adds its own.
 pub const FAULT_FRAMES_OVER_BOUNDARIES: usize = 256;
+/// Bytes of each name in a fault that another OS process tells of.
+pub const FAULT_TEXT_BYTES: usize = 1 << 10;
 /// Elements of one table.
 pub const TABLE_ELEMENTS: u64 = 10_000_000;
 /// Core exceptions alive in one domain.

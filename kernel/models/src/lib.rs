@@ -6,10 +6,12 @@
 //!
 //! - [`atomics`]: the model checker's atomics, under the kernel's names
 //! - [`park`]: waiting, as far as a lock needs it
-//! - [`phase`], [`doze`], [`order`], [`lock`], [`verdict`]: the kernel's
+//! - [`phase`], [`doze`], [`order`], [`lock`], [`verdict`]: the kernel's; [`gate`]: that of segments
 
 #[path = "../../src/sched/doze.rs"]
 pub mod doze;
+#[path = "../../../ipc/src/segment/gate.rs"]
+pub mod gate;
 #[path = "../../src/sched/lock.rs"]
 pub mod lock;
 #[path = "../../src/sched/order.rs"]
@@ -20,9 +22,9 @@ pub mod phase;
 pub mod verdict;
 
 pub mod atomics {
-    //! As `kernel::sched::atomics`.
+    //! As `kernel::sched::atomics` and those of segments.
     pub use loom::sync::Mutex;
-    pub use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
+    pub use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 }
 
 pub mod park {

@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that has nothing to unwrap has failed")]
 
-use atoll_models::atomics::{AtomicU64, Ordering};
+use atoll_models::atomics::{AtomicU32, AtomicU64, Ordering};
 use atoll_models::doze::{Doze, Roused};
+use atoll_models::gate;
 use atoll_models::lock::ParkingLock;
 use atoll_models::order::{NEVER, Order};
 use atoll_models::phase::{State, Then};
@@ -374,5 +375,53 @@ fn a_lock_that_is_only_tried_is_given_back() {
         join([other]);
         let expected = if tried.load(Ordering::Relaxed) { 2 } else { 1 };
         assert_eq!(lock.lock().get(), expected);
+    });
+}
+
+/// A ring of one byte, with a reader who sleeps as on a futex: only while the index is where it was seen.
+#[derive(Default)]
+struct Stream {
+    tail: AtomicU32,
+    naps: AtomicU32,
+    byte: Plain,
+    /// Rung when the reader is woken.
+    rung: AtomicBool,
+}
+
+impl Stream {
+    fn write(&self, byte: usize) {
+        self.byte.set(byte);
+        if gate::publish(&self.tail, &self.naps, 1) {
+            self.rung.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// What was written, or none if the reader has fallen asleep for good.
+    fn read(&self) -> Option<usize> {
+        if self.tail.load(Ordering::Acquire) == 0 {
+            if gate::doze(&self.tail, &self.naps) == 0 {
+                // It sleeps until it is rung, or as long as the model does not go on: then the bell must ring.
+                return None;
+            }
+            gate::rise(&self.naps);
+        }
+        Some(self.byte.get())
+    }
+}
+
+#[test]
+fn a_reader_sees_what_was_written_or_is_woken() {
+    all(|| {
+        let stream = Arc::new(Stream::default());
+        let writer = spawn(&stream, |stream| stream.write(7));
+        let read = stream.read();
+        join([writer]);
+        match read {
+            Some(byte) => assert_eq!(byte, 7),
+            None => {
+                assert!(stream.rung.load(Ordering::SeqCst), "it sleeps for ever");
+                assert_eq!(stream.byte.get(), 7);
+            }
+        }
     });
 }

@@ -244,6 +244,9 @@ pub(super) fn call(
     let running = Running::of_mut(domain);
     // SAFETY: whoever executes a domain of a tree holds its peers.
     let peers = unsafe { &*running.peers.as_ptr() };
+    if peers.is_apart(port.func.domain) {
+        return None;
+    }
     running.refresh(peers);
     let from = running.number;
     let found = neighbour(running, peers, index, port)?;

@@ -8,6 +8,7 @@ use abi::fault::{Fault, Trap};
 use abi::id::DomainId;
 use abi::value::{Resource, Value};
 
+use super::apart;
 use super::call;
 use super::error::LaunchError;
 use super::hooks::destroy;
@@ -45,6 +46,18 @@ enum Work {
     Release(Vec<Resource>),
     /// A borrower is done whose lender has not waited.
     GiveBack(Lent),
+}
+
+/// What a crossing is for, as whoever takes it out of the OS process sees it.
+pub(super) enum Deed<'c> {
+    /// Serve a call.
+    Call(&'c Arc<ExportedFunc>, &'c [Value]),
+    /// Run a destructor.
+    Drop(Resource),
+    /// Note that handles are lent no more, as process and index.
+    GiveBack(&'c [(u32, u32)]),
+    /// Destroy what somebody else had lent.
+    Release,
 }
 
 /// Brings work to the domain that is to do it.
@@ -117,6 +130,21 @@ impl Crossing {
 
     pub(super) fn release(borrower: u32, resources: Vec<Resource>) -> Crossing {
         Crossing { domain: borrower, work: Work::Release(resources), lent: None }
+    }
+
+    pub(super) fn give_back(domain: u32, generation: u32, handles: Vec<(u32, u32)>) -> Crossing {
+        Crossing { domain, work: Work::GiveBack(Lent { domain, generation, handles }), lent: None }
+    }
+
+    /// What it is for, and what its caller has lent, as process and index.
+    pub(super) fn deed(&self) -> (Deed<'_>, &[(u32, u32)]) {
+        let deed = match &self.work {
+            Work::Call { func, args } => Deed::Call(func, args),
+            Work::Drop(resource) => Deed::Drop(*resource),
+            Work::Release(_) => Deed::Release,
+            Work::GiveBack(lent) => Deed::GiveBack(&lent.handles),
+        };
+        (deed, self.lent.as_ref().map_or(&[], |lent| &lent.handles))
     }
 
     /// The same call, for which a life of a domain has lent handles, as process and index.
@@ -195,6 +223,9 @@ impl Server {
             resources.iter().for_each(|resource| self.peers.release(*resource));
             return Ok(None);
         }
+        if self.peers.is_apart(self.domain) {
+            return apart::serve(&self.peers, self.domain, Some(self.generation), &crossing.deed().0);
+        }
         let mut domain = self.peers.life(self.domain, self.generation)?;
         Running::of_mut(&mut domain).refresh(&self.peers);
         match &crossing.work {
@@ -248,6 +279,9 @@ pub(super) fn serve_call(
     stack: &StackBounds,
 ) -> Result<Option<Value>, Fault> {
     let Work::Call { func, args } = &crossing.work else { return Ok(None) };
+    if peers.is_apart(func.domain) {
+        return apart::serve(peers, func.domain, Some(generation), &Deed::Call(func, args));
+    }
     let mut domain = peers.life(func.domain, generation)?;
     Running::of_mut(&mut domain).refresh(peers);
     domain.on_stack(Some(func.callee.process), stack, |domain| call::call(domain, func, args))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wasmparser::WasmFeatures;
 
+use super::apart::blueprint::Blueprint;
 use super::error::{ComponentError, ImageLoadError, LaunchError, LinkError};
 use super::link::{self, LinkOptions};
 use super::linked::Linked;
@@ -86,7 +87,9 @@ impl Executable {
     /// # Errors
     /// An import that nobody offers or that is offered as something else; a limit.
     pub fn link(&self, imports: &Imports, options: &LinkOptions) -> Result<Linked, LinkError> {
-        link::link(&self.engine, &self.root, &self.libraries, imports, options)
+        let mut linked = link::link(&self.engine, &self.root, &self.libraries, imports, options)?;
+        linked.blueprint = Some(Blueprint::new(&self.engine, &self.bytes, &self.libraries, imports, options));
+        Ok(linked)
     }
 
     /// Brings a linked component up in a domain of its own; `host` is the state that host functions get.

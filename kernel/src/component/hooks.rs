@@ -10,7 +10,8 @@ use abi::side::{Encoding, Side};
 use abi::types::{FuncType, ResourceType};
 use abi::value::Resource;
 
-use super::carrier::Crossing;
+use super::apart;
+use super::carrier::{Crossing, Deed};
 use super::guest::{Guest, call_slot};
 use super::linked::{HostImport, Target};
 use super::observe::edge_tally::Tally;
@@ -228,6 +229,10 @@ pub(super) fn destroy(
             carrier.post(Crossing::drop_resource(place.domain, resource));
             return Ok(());
         }
+        if peers.is_apart(place.domain) {
+            let resource = Resource { ty, rep, generation: Running::of(domain).life_of(ty) };
+            return apart::serve(&peers, place.domain, None, &Deed::Drop(resource)).map(|_| ());
+        }
         return destroy(&mut *peers.idle(place.domain)?, None, ty, rep);
     }
     if dropper != Some(place.process) && domain.flags(place.process) & MAY_ENTER == 0 {
@@ -253,6 +258,12 @@ impl HostCall for Call<'_> {
 
     fn func_type(&self) -> Arc<FuncType> {
         Arc::clone(&self.import.ty)
+    }
+
+    fn import(&self) -> u32 {
+        let imports = &Running::of(self.guest.domain).program().imports;
+        let at = imports.iter().position(|import| std::ptr::eq(import, self.import));
+        at.and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX)
     }
 
     fn process(&self) -> ProcessId {

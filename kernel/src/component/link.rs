@@ -100,6 +100,7 @@ pub(super) fn link(
         exports,
         edges: linker.edges.list,
         exported: linker.exported.into_values().collect(),
+        blueprint: None,
     })
 }
 

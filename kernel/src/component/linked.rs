@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use abi::plan::{Endpoint, Passing};
 use abi::types::{FuncType, ResourceType};
 
+use super::apart::blueprint::Blueprint;
 use super::observe::known_edge::KnownEdge;
 use super::port::Port;
 use crate::host::{HostFunc, HostResource};
@@ -155,7 +156,7 @@ pub enum Target {
 }
 
 /// A function that can be called from outside its domain.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportedFunc {
     /// Which domain of the tree.
     pub domain: u32,
@@ -240,6 +241,8 @@ pub struct Linked {
     pub(crate) edges: Vec<KnownEdge>,
     /// What each process exports to its parent.
     pub(crate) exported: Vec<BTreeMap<Box<str>, Export>>,
+    /// How it was linked, for whoever is to do it again elsewhere.
+    pub(crate) blueprint: Option<Blueprint>,
 }
 
 impl Linked {
@@ -270,6 +273,35 @@ impl Linked {
         self.exported.get(process)
     }
 
+    /// The functions of a domain that can be called from outside it, each once: whoever links the same component in the
+    /// same way gets them in the same order.
+    pub(crate) fn callables(&self, domain: u32) -> Vec<Arc<ExportedFunc>> {
+        let mut found: Vec<Arc<ExportedFunc>> = Vec::new();
+        let mut slots: HashMap<u32, Vec<usize>> = HashMap::new();
+        let mut add = |func: &ExportedFunc, shared: Option<&Arc<ExportedFunc>>| {
+            let same = slots.entry(func.core).or_default();
+            if func.domain == domain && !same.iter().any(|index| *found[*index] == *func) {
+                same.push(found.len());
+                found.push(shared.map_or_else(|| Arc::new(func.clone()), Arc::clone));
+            }
+        };
+        for exports in std::iter::once(&self.exports).chain(&self.exported) {
+            collect(exports, &mut |func| add(func, None));
+        }
+        for import in self.domains.iter().flat_map(|domain| &domain.imports) {
+            if let Target::Port(port) = &import.target {
+                add(&port.func, Some(&port.func));
+            }
+        }
+        found
+    }
+
+    /// How many steps a launch has in a domain.
+    #[must_use]
+    pub fn steps_of(&self, domain: u32) -> usize {
+        self.steps.iter().filter(|(number, _)| *number == domain).count()
+    }
+
     /// How many domains the tree has.
     #[must_use]
     pub fn domains(&self) -> usize {
@@ -280,5 +312,16 @@ impl Linked {
     #[must_use]
     pub fn exports(&self) -> &BTreeMap<Box<str>, Export> {
         &self.exports
+    }
+}
+
+/// Visits every exported function.
+fn collect(exports: &BTreeMap<Box<str>, Export>, visit: &mut dyn FnMut(&ExportedFunc)) {
+    for export in exports.values() {
+        match export {
+            Export::Func(func) => visit(func),
+            Export::Instance(inner) => collect(inner, visit),
+            _ => {}
+        }
     }
 }

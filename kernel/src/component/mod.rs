@@ -12,10 +12,12 @@
 //!   process as one side of a call
 //! - [`port`]: imports that lead into another domain
 //! - [`neighbour`]: calls of domains that can run at once; [`arrival`]: those of them that compiled code makes
+//! - [`apart`]: domains that run in other OS processes
 //! - [`carrier`]: calls between domains that have threads of their own; [`onlooker`]: who is told when one ends processes
 //! - [`observe`]: what can be seen of all that while it runs
 //! - [`error`]: why not
 
+pub mod apart;
 pub mod arrival;
 pub mod carrier;
 pub mod direct_func;

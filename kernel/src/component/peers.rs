@@ -18,8 +18,9 @@ use abi::id::ProcessId;
 use abi::types::ResourceType;
 use abi::value::{Resource, Value};
 
+use super::apart::{self, Apart, Proxy};
 use super::call;
-use super::carrier::{Carrier, Crossing};
+use super::carrier::{Carrier, Crossing, Deed};
 use super::error::LaunchError;
 use super::hooks::{Hooks, destroy};
 use super::linked::Linked;
@@ -47,6 +48,8 @@ pub(super) struct Peers {
     pub tallies: Arc<[Tally]>,
     /// Who watches them.
     pub watch: Arc<Watch>,
+    /// Which domains run in other OS processes.
+    pub apart: Apart,
     first_pid: u32,
     slots: Vec<Slot>,
     /// Changes whenever a domain begins another life.
@@ -61,6 +64,8 @@ pub(super) struct Peers {
 
 struct Slot {
     domain: ParkingLock<Option<Domain>>,
+    /// In place of the domain, where that runs in another OS process.
+    proxy: ParkingLock<Option<Proxy>>,
     generation: AtomicU32,
     standing: Arc<Standing>,
     /// Those of its processes, by number; every life has them.
@@ -92,10 +97,12 @@ impl Peers {
         host: HostState,
         first_pid: u32,
         quotas: &Quotas,
+        apart: Apart,
     ) -> Arc<Peers> {
-        let slots = linked.domains.iter().map(|domain| Slot {
+        let slots = (0..).zip(&linked.domains).map(|(number, domain): (usize, _)| Slot {
             domain: ParkingLock::new(None),
-            generation: AtomicU32::new(0),
+            proxy: ParkingLock::new(None),
+            generation: AtomicU32::new(apart.lives.get(number).copied().unwrap_or(0)),
             standing: Arc::new(Standing::new(domain.processes.len())),
             quotas: ParkingLock::new(Vec::new()),
             total: ParkingLock::new(DomainQuota::default()),
@@ -107,6 +114,7 @@ impl Peers {
             watch: Arc::new(Watch::new(linked.edges.len())),
             linked,
             host,
+            apart,
             first_pid,
             epoch: AtomicU64::new(0),
             dumps: OnceLock::new(),
@@ -125,7 +133,7 @@ impl Peers {
             }
         }
         let peers = Arc::new(peers);
-        for number in 0..peers.count() {
+        for number in (0..peers.count()).filter(|number| !peers.is_apart(*number)) {
             *peers.slots[number as usize].domain.lock() = Some(Peers::empty(&peers, number));
         }
         peers
@@ -151,15 +159,15 @@ impl Peers {
     /// # Errors
     /// Address space is exhausted, or a start function trapped: then the domain is gone.
     pub fn restart(peers: &Arc<Peers>, number: u32, why: &Trap) -> Result<u32, LaunchError> {
+        if peers.is_apart(number) {
+            return apart::restart(peers, number, why);
+        }
         let slot = &peers.slots[number as usize];
         let mut held = slot.domain.lock();
         if let Some(old) = held.take() {
             peers.bury(number, old, why);
         }
-        let generation = slot.generation.load(Ordering::SeqCst) + 1;
-        slot.generation.store(generation, Ordering::SeqCst);
-        peers.epoch.fetch_add(1, Ordering::SeqCst);
-        slot.standing.begin();
+        let generation = peers.next_life(number);
         let mut domain = Peers::empty(peers, number);
         let steps = peers.linked.steps.iter().filter(|(of, _)| *of == number);
         let mut loaded = Vec::new();
@@ -178,6 +186,12 @@ impl Peers {
     /// Ends a life of a domain, once nobody executes it.
     pub fn end(&self, number: u32, generation: u32, why: &Trap) {
         let slot = &self.slots[number as usize];
+        if self.is_apart(number) {
+            let mut held = slot.proxy.lock();
+            let proxy = held.take_if(|_| slot.generation.load(Ordering::SeqCst) == generation);
+            drop(held);
+            return proxy.into_iter().for_each(|proxy| apart::bury(self, number, proxy, why));
+        }
         let mut held = slot.domain.lock();
         if slot.generation.load(Ordering::SeqCst) != generation {
             return;
@@ -196,6 +210,11 @@ impl Peers {
         let (own, lent) = running.estate();
         let borrower = running.calling;
         drop(domain);
+        self.bequeath(own, lent, borrower);
+    }
+
+    /// Gives back what a domain held of others when it ended: what was its alone, and what it had lent, to whom.
+    pub fn bequeath(&self, own: Vec<Resource>, lent: Vec<Resource>, borrower: Option<u32>) {
         for resource in own {
             self.release(resource);
         }
@@ -223,6 +242,9 @@ impl Peers {
         }
         match self.carrier() {
             Some(carrier) => carrier.post(Crossing::drop_resource(domain, resource)),
+            None if self.is_apart(domain) => {
+                let _ = apart::serve(self, domain, None, &Deed::Drop(resource));
+            }
             None => {
                 if let Ok(mut domain) = self.idle(domain) {
                     let _ = destroy(&mut domain, None, resource.ty, resource.rep);
@@ -324,10 +346,14 @@ impl Peers {
     /// # Errors
     /// The fault.
     pub fn call_here(&self, port: &Port, args: &[Value]) -> Result<Option<Value>, Fault> {
+        if self.is_apart(port.func.domain) {
+            return apart::serve(self, port.func.domain, None, &Deed::Call(&port.func, args));
+        }
         call::call(&mut *self.idle(port.func.domain)?, &port.func, args)
     }
 
-    fn gone(&self, number: u32) -> Trap {
+    /// Why a domain that is not there is not.
+    pub fn gone(&self, number: u32) -> Trap {
         Trap::Gone(self.standing(number).ended().map_or_else(String::new, |why| why.to_string()))
     }
 
@@ -367,6 +393,9 @@ impl Peers {
         quotas.retain(|(known, _)| *known != process);
         quotas.push((process, quota));
         drop(quotas);
+        if self.is_apart(number) {
+            return apart::limit(self, number, process, quota);
+        }
         self.domain(number)?.set_quota(process, quota);
         Ok(())
     }
@@ -377,8 +406,60 @@ impl Peers {
     /// [`Trap::Gone`]: the limit holds in its next life.
     pub fn set_total_quota(&self, number: u32, quota: DomainQuota) -> Result<(), Trap> {
         *self.slots[number as usize].total.lock() = quota;
+        if self.is_apart(number) {
+            return apart::limit_all(self, number, quota);
+        }
         self.domain(number)?.set_total_quota(quota);
         Ok(())
+    }
+
+    /// Whether a domain runs in another OS process.
+    pub fn is_apart(&self, number: u32) -> bool {
+        !self.apart.domains.is_empty() && self.apart.of(number).is_some()
+    }
+
+    /// The proxy of a domain that does; none while its process is not up.
+    pub fn proxy_of(&self, number: u32) -> &ParkingLock<Option<Proxy>> {
+        &self.slots[number as usize].proxy
+    }
+
+    /// Begins to count another life of a domain; gives its number.
+    pub fn next_life(&self, number: u32) -> u32 {
+        let slot = &self.slots[number as usize];
+        let generation = slot.generation.load(Ordering::SeqCst) + 1;
+        slot.generation.store(generation, Ordering::SeqCst);
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        slot.standing.begin();
+        generation
+    }
+
+    /// Which life each domain is in.
+    pub fn lives(&self) -> Vec<u32> {
+        (0..self.count()).map(|number| self.generation(number)).collect()
+    }
+
+    /// Notes which life each domain is in, as another OS process says that knows.
+    pub fn set_lives(&self, lives: &[u32]) {
+        for (slot, life) in self.slots.iter().zip(lives) {
+            slot.generation.store(*life, Ordering::SeqCst);
+        }
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Which life the domain is in that implements a type; 0 for the host's types.
+    pub fn life_of(&self, ty: ResourceType) -> u32 {
+        self.implementer(ty).map_or(0, |number| self.generation(number))
+    }
+
+    /// The pid of the root.
+    pub fn first_pid(&self) -> u32 {
+        self.first_pid
+    }
+
+    /// The limits of a domain's processes, and of all of them together.
+    pub fn quotas(&self, number: u32) -> (Vec<(u32, Quota)>, DomainQuota) {
+        let slot = &self.slots[number as usize];
+        (slot.quotas.lock().clone(), *slot.total.lock())
     }
 
     /// How many there are.

@@ -135,7 +135,7 @@ pub(super) fn failed(
 /// What [`Trap::Limit`] calls the deadline of an edge. Only who waits for an answer says so, and stops waiting.
 pub const DEADLINE: &str = "deadline of a call in ns";
 
-fn is_late(fault: &Fault) -> bool {
+pub(super) fn is_late(fault: &Fault) -> bool {
     matches!(fault.trap, Trap::Limit { limit: DEADLINE, .. })
 }
 

@@ -13,7 +13,7 @@ use crate::jit::library::Library;
 use crate::mem::linear::Memory;
 
 /// How many faults of a domain are kept; older ones are only counted.
-const KEPT_FAULTS: usize = 64;
+pub(super) const KEPT_FAULTS: usize = 64;
 
 /// The processes of a domain as they stand. It outlives the domain's lives.
 #[derive(Debug)]
@@ -24,12 +24,16 @@ pub(super) struct Standing {
     pub slots: Slots,
     /// Which process a thread has called, plus one; 0 for none.
     serving: AtomicU32,
+    /// Counts what changes but calls and handles.
+    changes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct State {
     processes: Vec<ProcessStanding>,
     faults: VecDeque<Fault>,
+    /// How many faults there were, those included that are not kept.
+    faulted: u64,
     ended: Option<Trap>,
 }
 
@@ -39,6 +43,8 @@ pub(super) struct ProcessStanding {
     pub state: ProcessState,
     pub libs: Vec<Arc<Library>>,
     pub memories: Vec<Arc<Memory>>,
+    /// Bytes of memories in another OS process.
+    pub bytes_apart: u64,
 }
 
 /// What one process has used. Counted as long as the tree stands, over all lives of its domain.
@@ -68,6 +74,7 @@ impl Standing {
             meters: (0..processes).map(|_| ProcessMeter::default()).collect(),
             slots: Slots::default(),
             serving: AtomicU32::new(0),
+            changes: AtomicU64::new(0),
         };
         standing.begin();
         standing
@@ -79,8 +86,12 @@ impl Standing {
 
     /// A life begins.
     pub fn begin(&self) {
-        let starting =
-            ProcessStanding { state: ProcessState::Starting, libs: Vec::new(), memories: Vec::new() };
+        let starting = ProcessStanding {
+            state: ProcessState::Starting,
+            libs: Vec::new(),
+            memories: Vec::new(),
+            bytes_apart: 0,
+        };
         let mut state = self.state();
         state.processes = vec![starting; self.meters.len()];
         state.ended = None;
@@ -105,8 +116,49 @@ impl Standing {
         self.note_memory(process);
     }
 
+    /// A process in another OS process has loaded a library.
+    pub fn loaded_apart(&self, process: u32, library: &Arc<Library>) {
+        if let Some(process) = self.state().processes.get_mut(process as usize) {
+            process.libs.push(Arc::clone(library));
+        }
+    }
+
+    /// What a process in another OS process holds, as that says.
+    pub fn note_apart(&self, process: u32, memory_bytes: u64, handles: u32) {
+        if let Some(process) = self.state().processes.get_mut(process as usize) {
+            process.bytes_apart = memory_bytes;
+        }
+        if let Some(meter) = self.meter(process) {
+            meter.peak_memory.fetch_max(memory_bytes, Ordering::Relaxed);
+            meter.handles.store(handles, Ordering::Relaxed);
+        }
+    }
+
+    /// How many processes there are.
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.meters.len()).expect("linking bounds the number of processes")
+    }
+
+    /// Another number whenever states, memories or faults have changed.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The faults that are kept of those after the first so many, and how many there were.
+    pub fn faults_since(&self, seen: u64) -> (Vec<Fault>, u64) {
+        let state = self.state();
+        let new = usize::try_from(state.faulted.saturating_sub(seen)).unwrap_or(usize::MAX);
+        let old = state.faults.len().saturating_sub(new);
+        (state.faults.iter().skip(old).cloned().collect(), state.faulted)
+    }
+
     /// Keeps the most that a process's memories ever were.
     pub fn note_memory(&self, process: u32) {
+        self.changed();
         let bytes = self.memory_bytes(process);
         if let Some(meter) = self.meter(process) {
             meter.peak_memory.fetch_max(bytes, Ordering::Relaxed);
@@ -122,6 +174,7 @@ impl Standing {
 
     /// Processes have ended.
     pub fn ended_processes(&self, processes: &[u32], exited: bool) {
+        self.changed();
         let mut state = self.state();
         for process in processes {
             if let Some(process) = state.processes.get_mut(*process as usize) {
@@ -137,7 +190,9 @@ impl Standing {
                 meter.faults.fetch_add(1, Ordering::Relaxed);
             }
         }
+        self.changed();
         let mut state = self.state();
+        state.faulted += 1;
         if state.faults.len() == KEPT_FAULTS {
             state.faults.pop_front();
         }
@@ -156,6 +211,7 @@ impl Standing {
         for process in &mut state.processes {
             process.memories = Vec::new();
             process.libs = Vec::new();
+            process.bytes_apart = 0;
             if process.state != ProcessState::Faulted {
                 process.state = ProcessState::Exited;
             }

@@ -10,8 +10,9 @@ use abi::state::ProcessState;
 use abi::types::ResourceType;
 use abi::value::{Resource, Value};
 
+use super::apart::{self, Apart};
 use super::call;
-use super::carrier::{Carrier, Server, Undelivered};
+use super::carrier::{Carrier, Deed, Server, Undelivered};
 use super::error::LaunchError;
 use super::hooks::destroy;
 use super::linked::{CoreDef, Export, ExportedFunc, Linked, Place, ProcessInfo, Step};
@@ -106,12 +107,34 @@ impl Tree {
         host: Box<dyn Any + Send>,
         quotas: &Quotas,
     ) -> Result<Tree, LaunchError> {
+        Tree::launch_apart(engine, linked, host, quotas, Apart::default())
+    }
+
+    /// The same with some domains in OS processes of their own.
+    ///
+    /// # Errors
+    /// As [`Tree::launch_within`]; a process that does not start.
+    pub fn launch_apart(
+        engine: &Engine,
+        linked: Arc<Linked>,
+        host: Box<dyn Any + Send>,
+        quotas: &Quotas,
+        apart: Apart,
+    ) -> Result<Tree, LaunchError> {
         let processes =
             u32::try_from(linked.processes.len()).expect("linking bounds the number of processes");
         let first = NEXT_PID.fetch_add(processes, Ordering::Relaxed);
-        let peers = Peers::new(engine, Arc::clone(&linked), Arc::new(ParkingLock::new(host)), first, quotas);
+        let peers =
+            Peers::new(engine, Arc::clone(&linked), Arc::new(ParkingLock::new(host)), first, quotas, apart);
+        (0..peers.count())
+            .filter(|number| peers.is_apart(*number))
+            .try_for_each(|number| apart::begin(&peers, number))?;
         let mut loaded = vec![Vec::new(); linked.domains.len()];
-        for (number, next) in &linked.steps {
+        for (index, (number, next)) in linked.steps.iter().enumerate() {
+            if peers.is_apart(*number) {
+                apart::step(&peers, *number, index)?;
+                continue;
+            }
             let mut domain = peers.domain(*number).map_err(ended)?;
             step(&mut domain, &mut loaded[*number as usize], next)?;
         }
@@ -146,6 +169,10 @@ impl Tree {
     /// # Errors
     /// The fault; [`abi::fault::Trap::CannotEnter`] if an earlier one ended the process.
     pub fn call(&mut self, func: &ExportedFunc, args: &[Value]) -> Result<Option<Value>, Fault> {
+        if self.peers.is_apart(func.domain) {
+            let deed = Deed::Call(&Arc::new(func.clone()), args);
+            return apart::serve(&self.peers, func.domain, None, &deed);
+        }
         call::call(&mut *self.peers.domain(func.domain)?, func, args)
     }
 
@@ -250,7 +277,17 @@ impl Tree {
         if self.peers.generation(domain) != resource.generation {
             return Ok(());
         }
+        if self.peers.is_apart(domain) {
+            return apart::serve(&self.peers, domain, None, &Deed::Drop(resource)).map(|_| ());
+        }
         destroy(&mut *self.peers.domain(domain)?, None, resource.ty, resource.rep)
+    }
+
+    /// The OS process that a domain runs in, if it is another one, and what keeps that from harm, in its own words. None
+    /// while it executes something.
+    #[must_use]
+    pub fn confinement(&self, domain: u32) -> Option<(Option<u32>, String)> {
+        self.peers.is_apart(domain).then(|| self.peers.confinement(domain)).flatten()
     }
 
     /// The state that was given to [`Tree::launch`].
@@ -307,7 +344,8 @@ impl Tree {
             info,
             state: now.state,
             libs: now.libs,
-            memory_bytes: now.memories.iter().map(|memory| memory.bytes() as u64).sum(),
+            memory_bytes: now.memories.iter().map(|memory| memory.bytes() as u64).sum::<u64>()
+                + now.bytes_apart,
             handles: meter.handles.load(Ordering::Relaxed),
             meters: Meters {
                 calls: read(&meter.calls),

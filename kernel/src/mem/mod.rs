@@ -11,6 +11,7 @@
 //! - [`stack`]: guest stacks, pooled
 //! - [`block`]: heap objects whose addresses compiled code holds
 //! - [`parking`]: threads that wait on an address
+//! - [`shared`]: memory shared with another OS process
 
 pub mod block;
 pub mod code;
@@ -19,6 +20,7 @@ pub mod extent;
 pub mod linear;
 pub mod parking;
 pub mod reservation;
+pub mod shared;
 pub mod stack;
 
 /// Why memory could not be had.

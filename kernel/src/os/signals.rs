@@ -4,6 +4,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 
+use super::timer;
+
 /// The signal that lets a worker look up from guest code. Ignored by default, and rarely used for what it was made for.
 pub const TICK: libc::c_int = libc::SIGURG;
 
@@ -58,10 +60,14 @@ impl Previous {
     pub unsafe fn handle(&self, signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
         match self.0.sa_sigaction {
             libc::SIG_DFL | libc::SIG_IGN => {
-                // SAFETY: all zero is the default action.
+                // SAFETY: all zero is the default action; the information is the handler's.
                 unsafe {
                     let action: libc::sigaction = std::mem::zeroed();
                     libc::sigaction(signal, &raw const action, ptr::null_mut());
+                    // Nobody's instruction caused it, so it would not come again.
+                    if !info.is_null() && (*info).si_code <= 0 {
+                        timer::send(timer::thread_id(), signal);
+                    }
                 }
             }
             // SAFETY: the arguments are ours.

@@ -128,6 +128,35 @@ pub enum Interest {
     Writable,
 }
 
+/// As [`wait`] with at least one file, for those who must not go on yet even if they are condemned. They are woken when
+/// that happens, once.
+///
+/// # Errors
+/// What the system says of the files.
+pub fn linger(files: &[(BorrowedFd<'_>, Interest)], deadline_ns: Option<u64>) -> Result<(), Trap> {
+    let thread = current_thread();
+    let pool = thread.as_ref().and_then(|thread| thread.0.pool.upgrade());
+    let Some((thread, reactor)) = thread.zip(pool.and_then(|pool| pool.reactor.clone())) else {
+        return block(files, deadline_ns);
+    };
+    let record = &*thread.0;
+    let watched = files.iter().try_for_each(|(file, interest)| reactor.watch(*file, *interest, &thread));
+    if watched.is_ok() && !record.state.take_token() {
+        let pool = record.pool.upgrade();
+        let alarm = pool
+            .as_ref()
+            .zip(deadline_ns)
+            .map(|(pool, at_ns)| (pool, pool.timers.add(at_ns, Alarm::Wake(Waiter::Guest(thread.clone())))));
+        // SAFETY: we are the thread.
+        unsafe { leave_pinned(record, Left::Parked) };
+        if let Some((pool, key)) = alarm {
+            pool.timers.cancel(key);
+        }
+    }
+    files.iter().for_each(|(file, _)| reactor.unwatch(*file, &thread));
+    watched.map_err(|error| Trap::Host(format!("cannot wait for a file: {error}")))
+}
+
 /// Waits until one of the files is ready, somebody wakes whoever runs this, or `deadline_ns`. May return without a
 /// reason: ask again. On an OS thread that is no worker, with files, nobody can wake it.
 ///

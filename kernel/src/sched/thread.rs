@@ -189,6 +189,12 @@ impl Thread {
         self.0.verdict()
     }
 
+    /// Whether it is condemned for good: not only what it does ends, but the thread.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.0.verdict.is_for_good()
+    }
+
     /// Takes the verdict back, once what it ended has ended, unless it is for good. Gives the trap.
     pub fn pardon(&self) -> Option<Trap> {
         self.0.verdict.take_back()
