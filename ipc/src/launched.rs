@@ -85,6 +85,9 @@ struct Desk {
     is_let_go: AtomicBool,
 }
 
+/// Why a domain has ended that was to run in a process of its own.
+const LAUNCHED_HERE: &str = "it is to run in an OS process of its own, but was launched in this one";
+
 /// The worker that a domain is bound to, and why it cannot run, if it cannot.
 fn placed(placement: Placement, workers: usize) -> (Option<usize>, Option<String>) {
     match placement.place.home(workers) {
@@ -128,6 +131,8 @@ impl Launched {
                     Some(worker) => machine.spawn_at(worker, to_pay, body),
                     None => machine.spawn(to_pay, body),
                 });
+                let here = placement.place == Place::OwnProcess && !tree.is_apart(number);
+                let misplaced = misplaced.or_else(|| here.then(|| LAUNCHED_HERE.to_owned()));
                 misplaced.into_iter().for_each(|why| actor.kill(Trap::Killed(why)));
                 let is_let_go = AtomicBool::new(false);
                 Desk { actor: RwLock::new(actor), account, placement, home, is_let_go }

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::{Arc, mpsc};
 
 use abi::fault::{Fault, Trap};
+use kernel::component::apart::Apart;
 use kernel::component::error::LaunchError;
 use kernel::component::linked::Linked;
 use kernel::component::tree::Tree;
@@ -15,11 +16,17 @@ use kernel::sched::thread::{Body, Next};
 
 type Outcome = Result<Tree, LaunchError>;
 
+/// What is launched.
+pub(crate) struct Launch {
+    pub engine: Engine,
+    pub linked: Arc<Linked>,
+    pub quotas: Quotas,
+    pub apart: Apart,
+}
+
 struct Launcher {
-    engine: Engine,
-    linked: Arc<Linked>,
+    launch: Launch,
     host: Option<Box<dyn Any + Send>>,
-    quotas: Quotas,
     outcome: mpsc::Sender<Outcome>,
 }
 
@@ -27,7 +34,8 @@ impl Body for Launcher {
     fn run(&mut self) -> Next {
         if let Some(host) = self.host.take() {
             // Whoever does not wait any more does not want the tree.
-            let tree = Tree::launch_within(&self.engine, Arc::clone(&self.linked), host, &self.quotas);
+            let Launch { engine, linked, quotas, apart } = &self.launch;
+            let tree = Tree::launch_apart(engine, Arc::clone(linked), host, quotas, apart.clone());
             let _ = self.outcome.send(tree);
         }
         Next::End
@@ -38,16 +46,9 @@ impl Body for Launcher {
 ///
 /// # Errors
 /// Those of [`Tree::launch`]; the machine's end.
-pub(crate) fn launch(
-    machine: &Machine,
-    share: Share,
-    engine: &Engine,
-    linked: Arc<Linked>,
-    host: Box<dyn Any + Send>,
-    quotas: Quotas,
-) -> Outcome {
+pub(crate) fn launch(machine: &Machine, share: Share, launch: Launch, host: Box<dyn Any + Send>) -> Outcome {
     let (outcome, launched) = mpsc::channel();
-    let launcher = Launcher { engine: engine.clone(), linked, host: Some(host), quotas, outcome };
+    let launcher = Launcher { launch, host: Some(host), outcome };
     let thread = machine.spawn(machine.account(share), Box::new(launcher));
     thread.wake();
     machine.run_until_idle();

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use kernel::component::apart::{Apart, ApartDomain};
 use kernel::component::error::LaunchError;
 use kernel::component::linked::Linked;
 use kernel::component::tree::Tree;
@@ -144,8 +145,19 @@ impl System {
                 return Err(LaunchError::Resource(format!("the domain of {path} has no place: {why}")));
             }
         }
-        let tree = launcher::launch(&self.machine, share, engine, linked, host, quotas)?;
+        let apart = self.apart(&linked, &placement);
+        let launch = Launch { engine: engine.clone(), linked, quotas, apart };
+        let tree = launcher::launch(&self.machine, share, launch, host)?;
         Ok(self.run_with(tree, placement))
+    }
+
+    /// The domains that are placed in OS processes of their own.
+    fn apart(&self, linked: &Linked, placement: &impl Fn(u32, &str) -> Placement) -> Apart {
+        let roots = linked.domain_roots().map(|(number, path)| (number, placement(number, path)));
+        let apart = roots.filter(|(_, placement)| placement.place == Place::OwnProcess);
+        let domains =
+            apart.map(|(number, placement)| ApartDomain { number, call_ns: placement.limits.wall_clock_ns });
+        Apart::new(domains.collect(), Arc::new(self.program.clone()))
     }
 
     /// Gives each domain of a tree a thread, which serves what is called of it from now on.

@@ -80,6 +80,7 @@ const RUN_HELP: &str = "Examples:
   atoll run --invoke 'greet({name: \"Ann\", age: 30, tags: [\"a\"]})' lib.wasm
   atoll run --isolate store --on-fault error shop.wasm     if store fails, its callers get an `err` and live on
   atoll run --isolate all --deadline 50ms shop.wasm        who does not answer in time has failed
+  atoll run --isolate store --placement store=process shop.wasm   store in a locked-down process of its own
   atoll run --memory 64MiB --memory store=1MiB shop.wasm   a limit for every process, another one for store
   atoll run --isolate store --cpu-cap store=20% shop.wasm  store gets a fifth of a core, at most
   atoll run --report end.json app.wasm                     faults, and the tree as it was left, for programs

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use ipc::actor::CallLimits;
-use ipc::system::Placement;
+use ipc::system::{Place, Placement};
 use kernel::component::link::{Isolate, LinkOptions};
 use kernel::component::linked::{Linked, ProcessInfo};
 use kernel::component::options::EdgeRule;
@@ -47,6 +47,10 @@ pub struct Limits {
     /// Handles that a process holds; one more is a fault.
     #[arg(long, value_name = "[NAME=]N", help_heading = LIMITS)]
     pub handles: Vec<Named<Count>>,
+    /// Where a domain runs: `anywhere`, or `process` for an OS process of its own, locked down; with NAME the domain that
+    /// begins with that process.
+    #[arg(long, value_name = "[NAME=]WHERE", help_heading = DOMAINS)]
+    pub placement: Vec<Named<Spot>>,
     /// Bytes of stack for a call into a process and what it calls in its domain; more is a fault.
     #[arg(long, value_name = "[NAME=]SIZE", help_heading = LIMITS)]
     pub stack: Vec<Named<Size>>,
@@ -110,6 +114,27 @@ impl FromStr for Reaction {
             }
             _ => return Err(ReactionError),
         }))
+    }
+}
+
+/// Where a domain runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spot(pub Place);
+
+/// No place.
+#[derive(Debug, thiserror::Error)]
+#[error("expected `anywhere` or `process`")]
+pub struct SpotError;
+
+impl FromStr for Spot {
+    type Err = SpotError;
+
+    fn from_str(text: &str) -> Result<Spot, SpotError> {
+        match text {
+            "anywhere" => Ok(Spot(Place::Anywhere)),
+            "process" => Ok(Spot(Place::OwnProcess)),
+            _ => Err(SpotError),
+        }
     }
 }
 
@@ -198,6 +223,7 @@ impl Limits {
         check_names(linked, "--table-elements", &self.table_elements)?;
         check_names(linked, "--handles", &self.handles)?;
         check_names(linked, "--stack", &self.stack)?;
+        check_domains(linked, "--placement", &self.placement)?;
         check_domains(linked, "--call-time", &self.call_time)?;
         check_domains(linked, "--cpu-cap", &self.cpu_cap)?;
         check_domains(linked, "--cpu-weight", &self.cpu_weight)?;
@@ -219,7 +245,7 @@ impl Limits {
                 wall_clock_ns: value_for(&self.call_time, process).map(|span| span.0),
                 message_bytes: value_for(&self.message, process).map(|size| size.0),
             },
-            place: usual.place,
+            place: value_for(&self.placement, process).map_or(usual.place, |spot| spot.0),
         }
     }
 
@@ -287,7 +313,7 @@ mod tests {
     use kernel::component::linked::{Place, ProcessInfo};
     use kernel::component::port::OnFault;
 
-    use super::{Boundaries, Limits, Named, Reaction};
+    use super::{Boundaries, Limits, Named, Reaction, Spot};
     use crate::measure::{Percent, Size};
 
     fn process(name: &str, path: &str) -> ProcessInfo {
@@ -311,6 +337,14 @@ mod tests {
         for wrong in ["retry", "retry:0", "retry:x", "store=", "Error"] {
             assert_eq!(named(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_domain_has_a_place() {
+        let spot = |text: &str| text.parse::<Named<Spot>>().map(|it| (it.name, it.value.0)).ok();
+        assert_eq!(spot("process"), Some((None, ipc::system::Place::OwnProcess)));
+        assert_eq!(spot("store=anywhere"), Some((Some("store".to_string()), ipc::system::Place::Anywhere)));
+        assert_eq!(spot("store=elsewhere"), None);
     }
 
     #[test]

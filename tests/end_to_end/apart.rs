@@ -150,3 +150,39 @@ fn signals_end_a_tree() {
     // Who waits for input is ended too.
     atoll(["run", "--tree", &guest("words.wasm")]).signal(Signal::SIGINT).run().exits(130);
 }
+
+#[test]
+fn a_domain_in_a_process_of_its_own_is_the_same() {
+    let apart = ["--isolate", "store", "--placement", "store=process"];
+    let with = |more: &[&str]| [&apart, more].concat();
+    order(4, &with(&[])).exits(0).prints("ok(40)\n");
+    let outcome = order(12, &with(&["--on-fault", "error"])).exits(0);
+    outcome.prints("err(\"wasm `unreachable` instruction executed\")\n");
+    let outcome = order(12, &with(&[])).exits(134);
+    outcome.says(&["in process /shop/store", "store!", "cart!add", "front!order"]);
+    order(8, &with(&["--memory", "store=1MiB"])).exits(0).prints("ok(16)\n");
+    order(7, &with(&["--call-time", "20ms"])).exits(134).says(&["wall-clock time of a call", "store!"]);
+    let outcome = order(7, &with(&["--on-fault", "error", "--deadline", "store=20ms"])).exits(0);
+    assert!(outcome.stdout.starts_with("err(\"deadline of a call"), "{}", outcome.stdout);
+    order(4, &["--isolate", "all", "--placement", "process"]).exits(0).prints("ok(40)\n");
+    order(4, &["--placement", "store=process"])
+        .exits(2)
+        .says(&["`store` begins no domain", "--isolate store"]);
+}
+
+#[test]
+fn real_guests_run_in_processes_of_their_own() {
+    let scratch = Scratch::new("apart");
+    let grant = format!("{}::/d", scratch.path().display());
+    let line = ["run", "--placement", "process", "--dir", &grant, "--env", "K=V"];
+    let hello = guest("hello.wasm");
+    let outcome = atoll([&line[..], &[&hello, "/d", "/nowhere"]].concat()).stdin("hi there\n").run().exits(0);
+    for part in ["env [(\"K\", \"V\")]", "stdin \"hi there\\n\"", "[\"hello.txt\"]", "/nowhere: NotFound"] {
+        assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
+    }
+    let ledger = |options: &[&str]| {
+        let outcome = atoll([&["run"], options, &[&guest("ledger.wasm")]].concat()).run().exits(0);
+        outcome.stdout
+    };
+    assert_eq!(ledger(&["--isolate", "all", "--placement", "process"]), ledger(&[]));
+}

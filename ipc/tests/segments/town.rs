@@ -15,13 +15,11 @@ use atoll_ipc::actor::CallLimits;
 use atoll_ipc::launched::Launched;
 use atoll_ipc::segment::inside::SUBCOMMAND;
 use atoll_ipc::segment::spawn::Program;
-use atoll_ipc::system::{Placement, System};
-use kernel::component::apart::{Apart, ApartDomain};
+use atoll_ipc::system::{Place, Placement, System};
 use kernel::component::executable::Executable;
 use kernel::component::link::{Isolate, LinkOptions};
 use kernel::component::linked::Linked;
 use kernel::component::port::EdgePolicy;
-use kernel::component::tree::Tree;
 use kernel::host::{HostCall, HostFunc, HostResource, Import, Imports};
 use kernel::jit::engine::Engine;
 use kernel::quota::Quotas;
@@ -138,15 +136,15 @@ impl Town {
         let options = LinkOptions { isolate, edge: plan.edge, ..LinkOptions::new("town") };
         let dropped = Arc::default();
         let linked = Arc::new(executable.link(&offers(&dropped), &options).unwrap());
-        let domains = plan
-            .apart
-            .iter()
-            .map(|name| ApartDomain { number: domain_of(&linked, name), call_ns: plan.limits.wall_clock_ns });
-        let apart = Apart::new(domains.collect(), Arc::new(program(plan.argument)));
         let system = System::start(MachineOptions { workers: Some(2), ..MachineOptions::default() }).unwrap();
-        let tree = Tree::launch_apart(&engine, linked, Box::new(0_u32), &plan.quotas, apart).unwrap();
-        let placement = Placement { limits: plan.limits, ..Placement::default() };
-        Town { launched: Arc::new(system.run(tree, placement)), dropped, _system: system }
+        let system = system.with_program(program(plan.argument));
+        let placement = |_: u32, path: &str| {
+            let is_apart = plan.apart.iter().any(|name| path.ends_with(&format!("/{name}")));
+            let place = if is_apart { Place::OwnProcess } else { Place::Anywhere };
+            Placement { limits: plan.limits, place, ..Placement::default() }
+        };
+        let launched = system.launch_within(&engine, linked, Box::new(0_u32), plan.quotas, placement);
+        Town { launched: Arc::new(launched.unwrap()), dropped, _system: system }
     }
 
     /// A town whose depot runs in a process of its own.

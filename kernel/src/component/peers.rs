@@ -457,7 +457,7 @@ impl Peers {
     }
 
     /// The limits of a domain's processes, and of all of them together.
-    pub fn quotas(&self, number: u32) -> (Vec<(u32, Quota)>, DomainQuota) {
+    pub fn all_quotas(&self, number: u32) -> (Vec<(u32, Quota)>, DomainQuota) {
         let slot = &self.slots[number as usize];
         (slot.quotas.lock().clone(), *slot.total.lock())
     }

@@ -283,6 +283,12 @@ impl Tree {
         destroy(&mut *self.peers.domain(domain)?, None, resource.ty, resource.rep)
     }
 
+    /// Whether a domain runs in another OS process.
+    #[must_use]
+    pub fn is_apart(&self, domain: u32) -> bool {
+        self.peers.is_apart(domain)
+    }
+
     /// The OS process that a domain runs in, if it is another one, and what keeps that from harm, in its own words. None
     /// while it executes something.
     #[must_use]

@@ -60,18 +60,20 @@ impl Previous {
     pub unsafe fn handle(&self, signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
         match self.0.sa_sigaction {
             libc::SIG_DFL | libc::SIG_IGN => {
-                // SAFETY: all zero is the default action; the information is the handler's.
+                // SAFETY: all zero is the default action.
                 unsafe {
                     let action: libc::sigaction = std::mem::zeroed();
                     libc::sigaction(signal, &raw const action, ptr::null_mut());
-                    // Nobody's instruction caused it, so it would not come again.
-                    if !info.is_null() && (*info).si_code <= 0 {
-                        timer::send(timer::thread_id(), signal);
-                    }
                 }
             }
             // SAFETY: the arguments are ours.
             _ => unsafe { self.pass_on(signal, info, context) },
+        }
+        // SAFETY: the information is the handler's.
+        let is_sent = unsafe { (*info).si_code <= 0 };
+        // One that somebody has sent does not come again by itself, as that of an instruction does.
+        if is_sent && current(signal).is_ok_and(|now| now.0.sa_sigaction == libc::SIG_DFL) {
+            timer::send(timer::thread_id(), signal);
         }
     }
 

@@ -67,7 +67,7 @@ pub(in crate::component) fn begin(peers: &Peers, number: u32) -> Result<(), Laun
 
 fn order(peers: &Peers, ApartDomain { number, call_ns }: ApartDomain) -> Order {
     let blueprint = peers.linked.blueprint.as_ref().expect("looked at before");
-    let (quotas, total) = peers.quotas(number);
+    let (quotas, total) = peers.all_quotas(number);
     Order {
         domain: number,
         first_pid: peers.first_pid(),
@@ -151,7 +151,7 @@ pub(in crate::component) fn limit_all(peers: &Peers, number: u32, quota: DomainQ
 
 /// The most that all memories of a domain may have, if every process is limited or all of them together.
 fn memory_limit(peers: &Peers, number: u32) -> Option<u64> {
-    let (quotas, total) = peers.quotas(number);
+    let (quotas, total) = peers.all_quotas(number);
     let count = peers.standing(number).count();
     let each = |process| {
         let quota = quotas.iter().find(|(of, _)| *of == process)?.1;
