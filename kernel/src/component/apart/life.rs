@@ -7,6 +7,7 @@ use abi::id::DomainId;
 use abi::value::Value;
 
 use super::frame::{Order, Request};
+use super::proxy::{end, tallied};
 use super::{ApartDomain, Needs, Proxy};
 use crate::component::carrier::Deed;
 use crate::component::error::LaunchError;
@@ -232,7 +233,9 @@ fn call(
 ) -> Result<Option<Value>, Fault> {
     let (standing, process) = (peers.standing(number), func.callee.process);
     let before = standing.enter(process);
+    let begun = tallied(peers, func.edge);
     let result = proxy.call(peers, func, args);
+    end(begun, result.is_err());
     standing.leave(before);
     if let Some(meter) = standing.meter(process) {
         let bytes_out = result.as_ref().ok().and_then(Option::as_ref).map_or(0, Value::bytes);

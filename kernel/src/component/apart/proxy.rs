@@ -19,6 +19,7 @@ use super::{Cut, Line};
 use crate::component::carrier::Crossing;
 use crate::component::hooks::destroy;
 use crate::component::linked::{ExportedFunc, HostImport, Target};
+use crate::component::observe::edge_tally::{Begun, Tally};
 use crate::component::peers::Peers;
 use crate::component::port::is_late;
 use crate::component::standing::{KEPT_FAULTS, ProcessMeter};
@@ -302,10 +303,11 @@ impl Proxy {
         let args = self.receive(peers, params(&import.ty), slots, bytes)?;
         let in_tree = peers.linked.domains[self.number as usize].processes[import.caller.process as usize];
         let process = peers.process_id(in_tree as usize).expect("it is a process of the tree");
-        count_call(peers, self.number, import, None);
         let lives = |ty| peers.life_of(ty);
-        let caller = Caller { import, process, host: &peers.host, lives: &lives };
+        let caller = Caller { import, process, index: in_tree, host: &peers.host, lives: &lives };
+        let begun = tallied(peers, import.edge);
         let (result, left) = scratch::call(&caller, &**func, &args);
+        end(begun, result.is_err());
         left.into_iter().for_each(|resource| peers.release(resource));
         Ok(match result {
             Ok(value) => self.answer(peers, import, value),
@@ -326,7 +328,10 @@ impl Proxy {
             return Err(Cut::Corrupt(format!("`{}` is no function of another domain", import.name)));
         };
         let args = self.receive(peers, params(&import.ty), slots, bytes)?;
-        count_call(peers, self.number, import, Some(args.iter().map(Value::bytes).sum()));
+        if let Some(meter) = peers.standing(self.number).meter(import.caller.process) {
+            ProcessMeter::count(&meter.bytes_out, args.iter().map(Value::bytes).sum());
+        }
+        let begun = tallied(peers, import.edge);
         self.ledger.lend(port.func.domain, slots);
         let served = match peers.carrier() {
             None => peers.call_here(port, &args),
@@ -336,6 +341,7 @@ impl Proxy {
                 carrier.carry(self.number, crossing.lending(self.number, life, lent), &port.policy)
             }
         };
+        end(begun, served.is_err());
         match &served {
             // The callee goes on, perhaps with what it was lent.
             Err(fault) if import.lends && is_late(fault) => (),
@@ -454,10 +460,16 @@ fn its(peers: &Peers, number: u32) -> impl Fn(ResourceType) -> bool {
     move |ty| peers.implementer(ty) == Some(number)
 }
 
-fn count_call(peers: &Peers, number: u32, import: &HostImport, bytes: Option<u64>) {
-    if let Some(meter) = peers.standing(number).meter(import.caller.process) {
-        ProcessMeter::count(&meter.host_calls, 1);
-        ProcessMeter::count(&meter.bytes_out, bytes.unwrap_or(0));
+/// Counts a call over an edge that begins.
+pub(super) fn tallied(peers: &Peers, edge: Option<u32>) -> Option<(&Tally, Begun)> {
+    let tally = peers.tallies.get(edge? as usize)?;
+    Some((tally, tally.begin()))
+}
+
+/// Counts that it has ended.
+pub(super) fn end(begun: Option<(&Tally, Begun)>, failed: bool) {
+    if let Some((tally, begun)) = begun {
+        tally.end(begun, failed);
     }
 }
 

@@ -29,6 +29,8 @@ const FIRST: u32 = 8;
 pub(super) struct Caller<'c> {
     pub import: &'c HostImport,
     pub process: ProcessId,
+    /// Where it is in the tree.
+    pub index: u32,
     pub host: &'c ParkingLock<Box<dyn Any + Send>>,
     /// Which life the implementer of each type is in.
     pub lives: &'c dyn Fn(ResourceType) -> u32,
@@ -98,6 +100,10 @@ impl HostCall for Scratch<'_> {
 
     fn process(&self) -> ProcessId {
         self.caller.process
+    }
+
+    fn process_index(&self) -> u32 {
+        self.caller.index
     }
 
     fn state(&mut self) -> &mut (dyn Any + Send) {
