@@ -241,5 +241,8 @@ fn a_domain_stays_at_the_worker_that_it_was_placed_at() {
         refused(Place::Worker(2)),
         "the domain of /shop has no place: it is to run at worker 2, but the machine has 2, counted from 0"
     );
-    assert!(refused(Place::OwnProcess).contains("an OS process of its own, which is not supported yet"));
+    // What was launched here does not move.
+    let launched = system.run(shop(OnFault::Trap), at(Place::OwnProcess));
+    let trap = ask(&launched, 4).unwrap_err().to_string();
+    assert!(trap.contains("an OS process of its own, but was launched in this one"), "{trap}");
 }
