@@ -178,6 +178,14 @@ impl Piece for Isolate {
                 out.push(2);
                 names.put(out);
             }
+            Isolate::Grouped(groups) => {
+                out.push(3);
+                (groups.len() as u32).put(out);
+                for (path, group) in groups {
+                    path.put(out);
+                    group.put(out);
+                }
+            }
         }
     }
     fn take(from: &mut Cursor<'_>) -> Result<Isolate, WireError> {
@@ -185,6 +193,7 @@ impl Piece for Isolate {
             0 => Isolate::Nothing,
             1 => Isolate::All,
             2 => Isolate::Named(Piece::take(from)?),
+            3 => Isolate::Grouped(Vec::take(from)?.into_iter().collect()),
             other => return Err(from.wrong("who is isolated", format!("{other}"))),
         })
     }
