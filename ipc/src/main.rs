@@ -2,7 +2,7 @@
 //! [`atoll_ipc::segment::spawn::Program`].
 
 fn main() {
-    atoll_ipc::segment::inside::serve_if_asked();
+    atoll_ipc::segment::far_side::serve_if_asked();
     eprintln!("this is started by programs that run domains in processes of their own");
     std::process::exit(2);
 }

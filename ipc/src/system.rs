@@ -98,7 +98,7 @@ impl System {
     }
 
     /// The same, where processes of domains ([`Place::OwnProcess`]) run this program. If nothing is said it is the
-    /// calling program, which has to begin with [`crate::segment::inside::serve_if_asked`].
+    /// calling program, which has to begin with [`crate::segment::far_side::serve_if_asked`].
     #[must_use]
     pub fn with_program(self, program: Program) -> System {
         System { program, ..self }

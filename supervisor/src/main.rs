@@ -4,6 +4,6 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // A domain that runs in an OS process of its own runs in this program, started again.
-    ipc::segment::inside::serve_if_asked();
+    ipc::segment::far_side::serve_if_asked();
     atoll::console::main()
 }

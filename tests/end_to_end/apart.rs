@@ -153,8 +153,9 @@ fn signals_end_a_tree() {
 
 #[test]
 fn a_domain_in_a_process_of_its_own_is_the_same() {
-    let apart = ["--isolate", "store", "--placement", "store=process"];
-    let with = |more: &[&str]| [&apart, more].concat();
+    fn with<'o>(more: &[&'o str]) -> Vec<&'o str> {
+        [&["--isolate", "store", "--placement", "store=process"], more].concat()
+    }
     order(4, &with(&[])).exits(0).prints("ok(40)\n");
     let outcome = order(12, &with(&["--on-fault", "error"])).exits(0);
     outcome.prints("err(\"wasm `unreachable` instruction executed\")\n");

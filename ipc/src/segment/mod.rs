@@ -11,10 +11,10 @@
 //!
 //! - [`ring`]: frames through shared memory; [`gate`]: falling asleep over it; [`spin`]: not falling asleep yet
 //! - [`line`]: two rings, and how each side waits
-//! - [`spawn`]: starting the process; [`inside`]: what it does
+//! - [`spawn`]: starting the process; [`far_side`]: what it does
 
 pub mod gate;
-pub mod inside;
+pub mod far_side;
 pub mod line;
 pub mod ring;
 pub mod spawn;

@@ -13,10 +13,10 @@ use kernel::os::doorbell::Doorbell;
 use kernel::os::handover;
 use kernel::os::offspring::Offspring;
 
-use super::inside::{Hello, SUBCOMMAND};
+use super::far_side::{Hello, SUBCOMMAND};
 use super::line::{SEGMENT_BYTES, Segment};
 
-/// Which program the processes of domains run. It must call [`super::inside::serve_if_asked`] before anything else.
+/// Which program the processes of domains run. It must call [`super::far_side::serve_if_asked`] before anything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
     /// Where it is.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use abi::fault::Trap;
 use abi::value::Value;
-use atoll_ipc::segment::inside::PROBE;
+use atoll_ipc::segment::far_side::PROBE;
 use kernel::component::port::{EdgePolicy, OnFault};
 
 use crate::town::{Plan, Town};

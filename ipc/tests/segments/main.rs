@@ -5,7 +5,7 @@
 extern crate atoll_ipc as ipc;
 
 mod deaths;
-mod hostile;
+mod scribbles;
 /// What the fuzz target does.
 #[path = "../../../fuzz/src/hostile_segment.rs"]
 mod hostile_segment;

@@ -13,7 +13,7 @@ use abi::types::{FuncType, ResourceType};
 use abi::value::{Resource, Value};
 use atoll_ipc::actor::CallLimits;
 use atoll_ipc::launched::Launched;
-use atoll_ipc::segment::inside::SUBCOMMAND;
+use atoll_ipc::segment::far_side::SUBCOMMAND;
 use atoll_ipc::segment::spawn::Program;
 use atoll_ipc::system::{Place, Placement, System};
 use kernel::component::executable::Executable;

@@ -22,7 +22,7 @@ mod folder;
 mod golden_bindings;
 mod grants;
 mod guest_address;
-mod hostile;
+mod scribbles;
 mod name_lookup;
 mod office;
 mod real_guests;
