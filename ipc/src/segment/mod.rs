@@ -13,8 +13,8 @@
 //! - [`line`]: two rings, and how each side waits
 //! - [`spawn`]: starting the process; [`far_side`]: what it does
 
-pub mod gate;
 pub mod far_side;
+pub mod gate;
 pub mod line;
 pub mod ring;
 pub mod spawn;

@@ -5,9 +5,9 @@
 extern crate atoll_ipc as ipc;
 
 mod deaths;
-mod scribbles;
 /// What the fuzz target does.
 #[path = "../../../fuzz/src/hostile_segment.rs"]
 mod hostile_segment;
+mod scribbles;
 mod town;
 mod values;

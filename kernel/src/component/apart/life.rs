@@ -12,6 +12,7 @@ use super::{ApartDomain, Needs, Proxy};
 use crate::component::carrier::Deed;
 use crate::component::error::LaunchError;
 use crate::component::linked::{ExportedFunc, Step};
+use crate::component::onlooker::tell_of;
 use crate::component::peers::Peers;
 use crate::component::standing::ProcessMeter;
 use crate::quota::{DomainQuota, Quota};
@@ -222,6 +223,7 @@ fn ended(peers: &Peers, number: u32, process: u32, fault: &mut Fault) {
     let processes: Vec<u32> = (0..standing.count()).collect();
     standing.ended_processes(&processes, false);
     standing.keep(fault.clone(), &processes);
+    tell_of(peers, DomainId { index: number, generation: peers.generation(number) }, &processes, fault);
 }
 
 fn call(

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use abi::fault::{Fault, Trap};
+use abi::id::DomainId;
 use abi::limits::WIRE_TEXT_BYTES;
+use abi::state::ProcessState;
 use abi::types::{FuncType, ResourceType, ValType};
 use abi::value::{Resource, Value};
 use abi::wire::packing::pack;
@@ -20,6 +22,7 @@ use crate::component::carrier::Crossing;
 use crate::component::hooks::destroy;
 use crate::component::linked::{ExportedFunc, HostImport, Target};
 use crate::component::observe::edge_tally::{Begun, Tally};
+use crate::component::onlooker::tell_of;
 use crate::component::peers::Peers;
 use crate::component::port::is_late;
 use crate::component::standing::{KEPT_FAULTS, ProcessMeter};
@@ -233,7 +236,11 @@ impl Proxy {
         let answer = match said {
             Said::Done(outcome, news) => {
                 if let Some(news) = news {
-                    self.report(peers, news)?;
+                    let last = match &outcome {
+                        Outcome::Fault(fault) => Some(bounded((**fault).clone())),
+                        _ => None,
+                    };
+                    self.report(peers, news, last)?;
                 }
                 let outcome = match outcome {
                     Outcome::Fault(fault) if matches!(fault.trap, Trap::Exit(_)) && !self.exits => {
@@ -384,23 +391,34 @@ impl Proxy {
     }
 
     /// Shows others how the processes stand.
-    fn report(&mut self, peers: &Peers, news: News) -> Result<(), Cut> {
+    fn report(&mut self, peers: &Peers, news: News, last: Option<Fault>) -> Result<(), Cut> {
         let standing = peers.standing(self.number);
         if news.processes.len() != self.counted.len() {
             let text =
                 format!("expected news of {} processes, found {}", self.counted.len(), news.processes.len());
             return Err(Cut::Corrupt(text));
         }
+        let mut fallen = Vec::new();
         for ((process, row), counted) in (0..).zip(&news.processes).zip(&mut self.counted) {
             match row.ending {
                 0 => (),
-                ending => standing.ended_processes(&[process], ending == 2),
+                ending => {
+                    let known = standing.process(process).map(|now| now.state);
+                    if !matches!(known, Some(ProcessState::Faulted | ProcessState::Exited)) {
+                        fallen.push(process);
+                    }
+                    standing.ended_processes(&[process], ending == 2);
+                }
             }
             standing.note_apart(process, row.memory_bytes, row.handles);
             if let Some(meter) = standing.meter(process) {
                 meter.faults.fetch_add(row.faults.saturating_sub(*counted), Ordering::Relaxed);
             }
             *counted = row.faults.max(*counted);
+        }
+        if let Some(fault) = last.or_else(|| news.faults.last().cloned().map(bounded)) {
+            let domain = DomainId { index: self.number, generation: peers.generation(self.number) };
+            tell_of(peers, domain, &fallen, &fault);
         }
         let newest = news.faults.len().saturating_sub(KEPT_FAULTS);
         news.faults.into_iter().skip(newest).for_each(|fault| standing.keep(bounded(fault), &[]));

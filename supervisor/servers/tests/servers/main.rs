@@ -22,7 +22,7 @@ mod folder;
 mod golden_bindings;
 mod grants;
 mod guest_address;
-mod scribbles;
+mod hostile;
 mod name_lookup;
 mod office;
 mod real_guests;
