@@ -6,7 +6,7 @@ use wasm_encoder::{ComponentTypeEncoder, ComponentValType as Written, PrimitiveV
 use wasmparser::PrimitiveValType;
 use wasmparser::component_types::{
     ComponentAnyTypeId, ComponentDefinedType, ComponentDefinedTypeId, ComponentEntityType,
-    ComponentFuncTypeId, ComponentValType, ResourceId,
+    ComponentFuncTypeId, ComponentValType,
 };
 
 use super::contrast::{Identity, Side};
