@@ -25,9 +25,7 @@ use crate::stretch::stretched;
 use crate::text_tree::Node;
 
 /// A shorter input is lengthened to this, if it is no manifest itself.
-const INPUT_BYTES: usize = 192;
-/// Lines of a manifest that is made of choices.
-const LINES: u32 = 40;
+const INPUT_BYTES: usize = 96;
 /// Manifests after which the engine is made anew: it keeps every signature that it ever saw.
 const MANIFESTS_PER_ENGINE: u32 = 2000;
 
@@ -45,6 +43,13 @@ const SEEDS: [&str; 7] = [
 /// Their lines.
 static LINE_POOL: LazyLock<Vec<&str>> =
     LazyLock::new(|| SEEDS.iter().flat_map(|seed| seed.lines()).collect());
+
+/// Their tables, with their headers.
+static BLOCKS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let begins = |seed: &'static str| seed.match_indices("\n[").map(move |(at, _)| &seed[at + 1..]);
+    let blocks = SEEDS.iter().flat_map(|seed| begins(seed));
+    blocks.map(|rest| rest.split("\n[").next().unwrap_or_default()).collect()
+});
 
 /// The texts in quotes in them.
 static WORDS: LazyLock<Vec<&str>> =
@@ -86,11 +91,12 @@ pub fn check(data: &[u8]) {
         _ => made(&mut sampler),
     };
     let engine = engine();
-    let sheet = match Sheet::parse("atoll.toml", PathBuf::from("parts"), text) {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/manifests/good"));
+    let sheet = match Sheet::parse("atoll.toml", folder, text) {
         Ok(sheet) => sheet,
         Err(complaint) => return words(&complaint),
     };
-    let changed = sampler.below(3) == 0;
+    let changed = sampler.below(4) == 0;
     let sampler = RefCell::new(sampler);
     let reader = |path: &Path| part(&engine, path, changed.then_some(&sampler));
     match Loaded::with(sheet, &engine, &reader) {
@@ -104,37 +110,38 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// A manifest of lines and words of good ones.
+/// A good manifest with up to six changes: lines and words of others, blocks of others, lines that go.
 fn made(sampler: &mut Sampler<'_>) -> String {
-    let mut pick = |count: usize| (sampler.below(256) << 8 | sampler.below(256)) as usize % count;
-    let mut text = String::new();
-    let first = pick(LINE_POOL.len());
-    // Lines that stood together mean something together.
-    let mut at = first;
-    for _ in 0..pick(LINES as usize) + 4 {
-        let mut line = LINE_POOL[at % LINE_POOL.len()].to_owned();
-        at += 1;
-        match pick(12) {
-            0 => at = pick(LINE_POOL.len()),
-            1 => {
-                let mut pieces: Vec<&str> = line.split('"').collect();
+    let changes = sampler.below(7);
+    let mut pick = |count: usize| (sampler.below(256) << 8 | sampler.below(256)) as usize % count.max(1);
+    let mut lines: Vec<String> = SEEDS[1 + pick(SEEDS.len() - 1)].lines().map(str::to_owned).collect();
+    for _ in 0..changes {
+        let at = pick(lines.len());
+        match pick(6) {
+            0 => lines[at].clear(),
+            1 => lines.insert(at, LINE_POOL[pick(LINE_POOL.len())].to_owned()),
+            2 => {
+                let mut pieces: Vec<&str> = lines[at].split('"').collect();
                 if pieces.len() > 2 {
                     pieces[1] = WORDS[pick(WORDS.len())];
-                    line = pieces.join("\"");
+                    lines[at] = pieces.join("\"");
                 }
             }
-            2 if !line.is_empty() => {
-                let cut = pick(line.len());
-                let cut = (0..=cut).rev().find(|cut| line.is_char_boundary(*cut)).unwrap_or(0);
-                line.truncate(cut);
+            3 => {
+                let cut = pick(lines[at].len());
+                let cut = (0..=cut).rev().find(|cut| lines[at].is_char_boundary(*cut)).unwrap_or(0);
+                lines[at].truncate(cut);
             }
-            3 => line.clear(),
-            _ => {}
+            _ => {
+                let block = BLOCKS[pick(BLOCKS.len())];
+                let header = block.lines().next().unwrap_or_default();
+                if !lines.iter().any(|line| line == header) {
+                    lines.extend(block.lines().map(str::to_owned));
+                }
+            }
         }
-        text.push_str(&line);
-        text.push('\n');
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 /// A component by its file's name, perhaps a changed one: but always one that is valid by itself.
