@@ -317,3 +317,42 @@ fn types_alone_need_nobody() {
     let bytes = compose("shop", &parts, &exports(&parts, "store")).expect("composed");
     assert_eq!(Face::read(&bytes).expect("a component").imports.len(), 0);
 }
+
+#[test]
+fn types_alone_may_have_resources_of_others() {
+    let kv = KV.replace(
+        "world stores",
+        "interface view { use store.{bucket}; record shown { it: bucket, twice: bool } }
+         world stores",
+    );
+    let counts = "package shop:cart;
+        interface counts { use shop:kv/view@0.1.2.{shown}; count: func(s: shown) -> u32; }
+        world counters { import shop:kv/store@0.1.2; export counts; }
+        world fronts { import shop:kv/store@0.1.2; import counts; export total: func(n: u32) -> u32; }";
+    let store = component(&[&kv], "stores", STORE_CODE);
+    let counter = component(
+        &[&kv, counts],
+        "counters",
+        r#"(module
+          (import "shop:kv/store@0.1.2" "[method]bucket.size" (func $size (param i32) (result i32)))
+          (func (export "shop:cart/counts#count") (param i32 i32) (result i32)
+            (i32.shl (call $size (local.get 0)) (local.get 1))))"#,
+    );
+    let front = component(
+        &[&kv, counts],
+        "fronts",
+        r#"(module
+          (import "shop:kv/store@0.1.2" "[constructor]bucket" (func $make (param i32) (result i32)))
+          (import "shop:cart/counts" "count" (func $count (param i32 i32) (result i32)))
+          (func (export "total") (param i32) (result i32)
+            (call $count (call $make (local.get 0)) (i32.const 1))))"#,
+    );
+    let parts = parts(&[("store", &store), ("counter", &counter), ("front", &front)]);
+    let is_view = |source: &&super::face::Entity| source.name == "shop:kv/view@0.1.2";
+    assert_eq!(parts[2].face.imports.iter().filter(is_view).count(), 1, "it imports the types by themselves");
+    assert!(parts[2].sources.contains(&Source::Types));
+    let bytes = compose("shop", &parts, &exports(&parts, "front")).expect("composed");
+    let mut tree = launch(&bytes, &Buffer::default());
+    let Some(Linked::Func(total)) = tree.export(&["total"]).cloned() else { panic!("no function") };
+    assert_eq!(tree.call(&total, &[Value::U32(4)]).expect("answered"), Some(Value::U32(10)));
+}

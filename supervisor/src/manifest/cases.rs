@@ -3,7 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use kernel::jit::engine::Engine;
+use serde_json::Value;
 
+use super::described::kebab;
+use super::keys::{
+    EdgeKeys, GrantKeys, LogKeys, MachineKeys, ManifestKeys, NetworkKeys, ProcessKeys, QuotaKeys,
+    SupervisorTable,
+};
 use super::loaded::Loaded;
 use super::schema;
 use super::sheet::Sheet;
@@ -84,5 +90,81 @@ fn the_schema_of_the_book_is_that_of_the_parser() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/atoll.schema.json");
     if let Some(difference) = compare(&file, &schema::text()) {
         panic!("{difference}");
+    }
+}
+
+/// Whether a value is as a schema says; of JSON Schema, what [`super::described`] writes.
+fn accepts(schema: &Value, value: &Value) -> bool {
+    if let Some(words) = schema["enum"].as_array() {
+        return words.contains(value);
+    }
+    if let Some(either) = schema["oneOf"].as_array() {
+        return either.iter().filter(|schema| accepts(schema, value)).count() == 1;
+    }
+    let is = |ty: &Value| match ty.as_str() {
+        Some("string") => value.is_string(),
+        Some("number") => value.is_number(),
+        Some("integer") => value.is_u64(),
+        Some("boolean") => value.is_boolean(),
+        Some("array") => value.is_array(),
+        Some("object") => value.is_object(),
+        other => panic!("no type {other:?} is written"),
+    };
+    let typed = match &schema["type"] {
+        Value::Array(types) => types.iter().any(is),
+        ty => is(ty),
+    };
+    if !typed {
+        return false;
+    }
+    let items = value.as_array().into_iter().flatten().all(|item| accepts(&schema["items"], item));
+    let keys = value.as_object().into_iter().flatten().all(|(key, value)| {
+        match (&schema["properties"][key], &schema["additionalProperties"]) {
+            (Value::Null, Value::Bool(more)) => *more,
+            (Value::Null, more) => accepts(more, value),
+            (property, _) => accepts(property, value),
+        }
+    });
+    let required = schema["required"].as_array().into_iter().flatten();
+    let complete = required.into_iter().all(|key| value.get(key.as_str().expect("a key")).is_some());
+    items && keys && complete
+}
+
+#[test]
+fn the_schema_takes_what_the_parser_takes() {
+    let schema = schema::schema();
+    let read = |file: &Path| -> Value {
+        toml::from_str(&std::fs::read_to_string(file).expect("a manifest")).expect("TOML")
+    };
+    let everything = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/everything.toml");
+    for file in manifests(&folder("good")).iter().chain([&everything]) {
+        assert!(accepts(&schema, &read(file)), "{}", file.display());
+    }
+    for name in
+        ["unknown-key", "unknown-quota", "wrong-restart", "wrong-type", "edge-without-end", "no-process"]
+    {
+        let file = folder("bad").join(name).with_extension("toml");
+        assert!(!accepts(&schema, &read(&file)), "{name}");
+    }
+}
+
+#[test]
+fn one_seed_has_every_key() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/everything.toml");
+    let seed = std::fs::read_to_string(file).expect("a seed");
+    Sheet::parse("everything.toml", PathBuf::new(), seed.clone()).expect("it is right");
+    let tables = [
+        ManifestKeys::KEYS,
+        ProcessKeys::KEYS,
+        GrantKeys::KEYS,
+        NetworkKeys::KEYS,
+        QuotaKeys::KEYS,
+        LogKeys::KEYS,
+        EdgeKeys::KEYS,
+        SupervisorTable::KEYS,
+        MachineKeys::KEYS,
+    ];
+    for key in tables.into_iter().flatten().map(|key| kebab(key)) {
+        assert!(seed.contains(&key), "`{key}` is not in it");
     }
 }

@@ -65,7 +65,9 @@ pub fn tree_name(sheet: &Sheet) -> Result<String, Complaint> {
             Ok(name.get_ref().clone())
         }
         None => {
-            let folder = std::path::absolute(&sheet.folder).ok();
+            let here = std::path::Path::new(".");
+            let folder = if sheet.folder.as_os_str().is_empty() { here } else { &sheet.folder };
+            let folder = folder.canonicalize().ok();
             let folder =
                 folder.as_deref().and_then(|folder| folder.file_name()).and_then(|name| name.to_str());
             Ok(folder.filter(|name| check_name(name).is_ok()).unwrap_or("app").to_owned())
