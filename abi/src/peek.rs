@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn values_are_shown_as_what_was_lifted_of_them() {
         let list = ValType::List(Arc::new(ValType::String));
-        let ty = func(&[list.clone()], Some(list));
+        let ty = func(std::slice::from_ref(&list), Some(list.clone()));
         let value = Value::List((0..1000).map(|n| Value::String(n.to_string().into())).collect());
         assert_eq!(given(&ty, std::slice::from_ref(&value), 15), "([\"0\", \"1\", \"2\"…");
         assert_eq!(

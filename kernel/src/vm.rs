@@ -308,7 +308,7 @@ impl DomainLayout {
     }
     /// How many function slots there are.
     #[must_use]
-    pub const fn funcs(&self) -> u32 {
+    pub const fn func_count(&self) -> u32 {
         self.func_count
     }
     /// The flags word ([`flags`]) of process `index`.

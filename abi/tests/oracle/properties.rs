@@ -149,7 +149,7 @@ fn parts(ty: &ValType) {
 #[test]
 fn what_realloc_gives_is_checked() {
     let ty = ValType::List(ValType::U32.into());
-    let value = abi::value::Value::List(vec![abi::value::Value::U32(1); 3]);
+    let value = Value::List(vec![Value::U32(1); 3]);
     for (lie, want) in [
         (2, Trap::ReallocUnaligned { pointer: 2, align: 4 }),
         (u32::MAX - 3, Trap::ReallocOutOfBounds { pointer: 0xFFFF_FFFC, bytes: 12, memory: 64 }),
@@ -161,7 +161,7 @@ fn what_realloc_gives_is_checked() {
     }
     let mut side = Bump::new(Encoding::Utf8, 64);
     side.lie = Some(65);
-    let empty = abi::value::Value::List(Vec::new());
+    let empty = Value::List(Vec::new());
     let bytes = ValType::List(ValType::U8.into());
     let outside = Trap::ReallocOutOfBounds { pointer: 65, bytes: 0, memory: 64 };
     assert_eq!(run::lower_flat(&mut side, &bytes, &empty), Err(outside), "checked for nothing too");
@@ -176,7 +176,7 @@ fn limits_and_alignment_are_checked_before_bounds() {
     assert_eq!(run::lift_flat(&mut side, &list, &[1, 1 << 25]), long(1 << 28));
     assert!(matches!(run::lift_flat(&mut side, &list, &[4, 1]), Err(Trap::UnalignedPointer { .. })));
     assert!(matches!(run::lift_flat(&mut side, &list, &[64, 1]), Err(Trap::ListOutOfBounds { .. })));
-    assert_eq!(run::lift_flat(&mut side, &list, &[64, 0]), Ok(abi::value::Value::List(Vec::new())));
+    assert_eq!(run::lift_flat(&mut side, &list, &[64, 0]), Ok(Value::List(Vec::new())));
     let string = |side: &mut Bump, pointer, units| run::lift_flat(side, &ValType::String, &[pointer, units]);
     assert!(matches!(string(&mut side, 0, 1 << 27), Err(Trap::StringTooLong { bytes: 0x1000_0000, .. })));
     assert!(matches!(string(&mut side, 0, 0xFFFF_FFFF), Err(Trap::StringTooLong { .. })));
@@ -188,7 +188,7 @@ fn limits_and_alignment_are_checked_before_bounds() {
 #[test]
 fn a_value_of_another_type_is_refused_by_name() {
     let mut side = Bump::new(Encoding::Utf8, 64);
-    let wrong = run::lower_flat(&mut side, &ValType::U32, &abi::value::Value::Bool(true)).unwrap_err();
+    let wrong = run::lower_flat(&mut side, &ValType::U32, &Value::Bool(true)).unwrap_err();
     assert_eq!(wrong.to_string(), "expected a value of type `u32`, got bool");
 }
 
@@ -219,8 +219,8 @@ fn calls_are_read_by_their_type() {
 #[test]
 fn handles_are_written_but_not_read() {
     let ty = ValType::List(ValType::Own(ResourceType(3)).into());
-    let own = abi::value::Value::Own(abi::value::Resource { ty: ResourceType(3), rep: 9, generation: 0 });
-    assert_eq!(wave::print(&ty, &abi::value::Value::List(vec![own])), "[own(9)]");
+    let own = Value::Own(abi::value::Resource { ty: ResourceType(3), rep: 9, generation: 0 });
+    assert_eq!(wave::print(&ty, &Value::List(vec![own])), "[own(9)]");
     let error = wave::parse(&ty, "[own(9)]").unwrap_err().to_string();
     assert!(error.contains("a handle cannot be written as text"), "{error}");
 }

@@ -142,10 +142,8 @@ fn admits(worker: &Worker, caller: &Record, callee: &Record) -> bool {
     let is_at_rest = unsafe { (*callee.running.fiber.get()).is_none() };
     let slice_ns = worker.pool.numbers.slice_ns;
     let ahead = callee.account.virtual_ns() > caller.account.virtual_ns().saturating_add(slice_ns);
-    is_at_rest
-        && !callee.is_condemned()
-        && !(ahead && worker.pool.somebody_waits(worker.index))
-        && !worker.tosses_away()
+    let makes_way = || ahead && worker.pool.somebody_waits(worker.index) || worker.tosses_away();
+    is_at_rest && !callee.is_condemned() && !makes_way()
 }
 
 /// Lets a thread wait again that was ours.

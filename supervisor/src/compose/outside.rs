@@ -54,7 +54,7 @@ pub enum OutsideError {
         /// Who wants it otherwise.
         second: usize,
         /// Where.
-        difference: Difference,
+        difference: Box<Difference>,
     },
     /// Two interfaces have each what the other needs.
     Cycle {
@@ -153,7 +153,7 @@ fn merge(
                     import: draft.name.clone(),
                     first,
                     second: part,
-                    difference,
+                    difference: Box::new(difference),
                 },
             )?;
         }

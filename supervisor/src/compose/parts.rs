@@ -63,7 +63,7 @@ pub enum ComposeError {
         /// Which export.
         export: String,
         /// Where they differ.
-        difference: Difference,
+        difference: Box<Difference>,
     },
     /// Parts cannot share what the system has.
     Outside(OutsideError),
@@ -123,7 +123,13 @@ fn check(parts: &[Part], importer: usize, identities: &mut [Identities]) -> Resu
         contrast(&part.face, &mut rest[0], &entity.name, entity.ty, offered, found).map_err(
             |difference| {
                 let export = export.clone();
-                ComposeError::Differ { importer, import, exporter: *exporter, export, difference }
+                ComposeError::Differ {
+                    importer,
+                    import,
+                    exporter: *exporter,
+                    export,
+                    difference: Box::new(difference),
+                }
             },
         )?;
     }

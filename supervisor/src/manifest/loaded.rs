@@ -124,7 +124,6 @@ impl Loaded {
             workers: Workers {
                 workers: machine.workers.map(|said| said.0),
                 slice: machine.slice.map(|said| said.0),
-                ..Workers::default()
             },
             spec,
             processes: planned,

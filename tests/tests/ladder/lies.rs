@@ -284,9 +284,10 @@ fn handles() {
     };
     let got = ["(local.get 0)", "(local.get 1)"];
     for ty in [own(0), borrow()] {
-        told(&[ty.clone()], &["(i32.const 99)"]).traps("unknown handle index 99");
-        told(&[ty.clone()], &["(i32.const 0)"]).traps("unknown handle index 0");
-        told(&[ty], &["(local.get 0) (call $drop0 (local.get 0))"]).traps("unknown handle index");
+        let one = std::slice::from_ref(&ty);
+        told(one, &["(i32.const 99)"]).traps("unknown handle index 99");
+        told(one, &["(i32.const 0)"]).traps("unknown handle index 0");
+        told(one, &["(local.get 0) (call $drop0 (local.get 0))"]).traps("unknown handle index");
     }
     told(&[own(0), own(0)], &[got[0], got[0]]).traps("unknown handle index");
     told(&[own(0), own(1)], &[got[1], got[0]]).traps("used with the wrong type");

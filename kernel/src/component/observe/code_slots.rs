@@ -70,7 +70,7 @@ impl Slots {
                 }
             }
         };
-        (0..layout.funcs()).for_each(|slot| replace(*record, layout.func(slot)));
+        (0..layout.func_count()).for_each(|slot| replace(*record, layout.func(slot)));
         for (ctx, library) in instances {
             let module = &library.module;
             (0..module.imported.funcs).for_each(|func| replace(*ctx, module.layout.func_import(func)));

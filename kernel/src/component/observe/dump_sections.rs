@@ -159,12 +159,11 @@ const MEMORY_SECTION: u8 = 5;
 const GLOBAL_SECTION: u8 = 6;
 const DATA_SECTION: u8 = 11;
 
+/// What is done with a piece: where it begins, and its bytes.
+type Work<'w, E> = dyn FnMut(u64, &[u8]) -> Result<(), E> + 'w;
+
 /// Goes through a part of a memory piece by piece.
-fn pieces<E>(
-    memory: &Memory,
-    part: Range<u64>,
-    work: &mut dyn FnMut(u64, &[u8]) -> Result<(), E>,
-) -> Result<(), E> {
+fn pieces<E>(memory: &Memory, part: Range<u64>, work: &mut Work<'_, E>) -> Result<(), E> {
     let mut piece = [0; PIECE_BYTES];
     let mut at = part.start;
     while at < part.end {

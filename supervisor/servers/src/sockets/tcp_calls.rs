@@ -22,6 +22,9 @@ use crate::io::streams::{Sink, Source};
 /// The two streams of a connection.
 type Streams = (Own<InputStream>, Own<OutputStream>);
 
+/// A connection that was accepted: its socket and streams.
+type Accepted = (Own<Handle>, Own<InputStream>, Own<OutputStream>);
+
 impl tcp_create_socket::Host for Wasi {
     fn create_tcp_socket(&mut self, family: IpAddressFamily) -> Told<Own<Handle>> {
         told(self.create_tcp(family))
@@ -52,10 +55,7 @@ impl Wasi {
         Ok((input, self.streams.add_output(Sink::Tcp(connection))?))
     }
 
-    fn accept_tcp(
-        &mut self,
-        this: Borrow<Handle>,
-    ) -> Result<(Own<Handle>, Own<InputStream>, Own<OutputStream>), Refusal> {
+    fn accept_tcp(&mut self, this: Borrow<Handle>) -> Result<Accepted, Refusal> {
         self.tcp(this)?.check_listening()?;
         let process = self.caller_index();
         // Before the connection is taken: one that cannot be kept waits on.

@@ -20,7 +20,10 @@ use crate::tcp_sockets::Netizen;
 
 /// Says what it was told to say, now.
 #[derive(Clone, Default)]
-struct Oracle(Arc<Mutex<Vec<(String, Vec<IpAddr>)>>>);
+struct Oracle(Arc<Mutex<Vec<Said>>>);
+
+/// A name, and its addresses.
+type Said = (String, Vec<IpAddr>);
 
 impl Oracle {
     fn says(self, name: &str, addresses: &[&str]) -> Oracle {
