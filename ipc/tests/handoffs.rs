@@ -340,25 +340,30 @@ const LONG: u32 = 400_000_000;
 #[test]
 fn a_caller_that_is_killed_leaves_its_callee_to_finish() {
     let system = system();
+    let calls = |town: &Launched| town.domain(MILLER).unwrap().calls();
     // In the middle of the callee's work, and while the callee still reads what the caller has.
     for (name, args) in [("grind", &[LONG][..]), ("bytes", &[0, 150_000])] {
-        let town = Arc::new(near(&system, EdgePolicy::default()));
-        if name == "bytes" {
-            ask(&town, "slow", &[LONG]).unwrap();
+        for town in [near(&system, EdgePolicy::default()), far(&system, EdgePolicy::default())] {
+            let town = Arc::new(town);
+            if name == "bytes" {
+                ask(&town, "slow", &[LONG]).unwrap();
+            }
+            let before = calls(&town);
+            let asking = thread::spawn({
+                let town = Arc::clone(&town);
+                move || ask(&town, name, args)
+            });
+            soon("it is called", || calls(&town) > before);
+            // A message may wait still, and is not served then.
+            soon("it is served", || state(&town, "/town/mill") == ProcessState::Running);
+            town.kill(FRONT, "by a test").unwrap();
+            assert_eq!(asking.join().unwrap(), Err(Trap::Killed("by a test".to_owned())), "{name}");
+            town.wait(FRONT).unwrap();
+            assert_eq!(town.domains()[MILLER as usize].ended, None);
+            town.restart(FRONT, "by a test").unwrap();
+            // It waits for the callee, which has done what it was asked for.
+            assert_eq!(ask(&town, "done", &[]), Ok(1), "{name}");
         }
-        let before = visits(&town);
-        let asking = thread::spawn({
-            let town = Arc::clone(&town);
-            move || ask(&town, name, args)
-        });
-        soon("it is called", || visits(&town) > before);
-        town.kill(FRONT, "by a test").unwrap();
-        assert_eq!(asking.join().unwrap(), Err(Trap::Killed("by a test".to_owned())), "{name}");
-        town.wait(FRONT).unwrap();
-        assert_eq!(town.domains()[MILLER as usize].ended, None);
-        town.restart(FRONT, "by a test").unwrap();
-        // It waits for the callee, which has done what it was asked for.
-        assert_eq!(ask(&town, "done", &[]), Ok(1), "{name}");
     }
 }
 

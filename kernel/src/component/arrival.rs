@@ -14,8 +14,9 @@ use abi::types::{FuncType, ValType};
 use abi::value::Value;
 
 use super::call::{self, blame, count_bytes};
+use super::carrier::Crossing;
 use super::guest::Guest;
-use super::linked::{ExportedFunc, HostImport};
+use super::linked::{ExportedFunc, HostImport, Linked, Target};
 use super::neighbour::{Resident, lost, neighbour, terms};
 use super::peers::Peers;
 use super::port::{EdgePolicy, OnFault, Port, failed};
@@ -24,6 +25,7 @@ use super::standing::ProcessMeter;
 use super::task::give;
 use crate::domain::Domain;
 use crate::jit::fuse::entrance::{CALLERS_MEMORY, LANDED, SLOTS};
+use crate::mem::linear::Memory;
 use crate::mem::stack::StackBounds;
 use crate::sched::handoff::{Away, Errand, Handed, hand_off};
 use crate::sched::park::{self, current_thread};
@@ -123,18 +125,34 @@ fn bytes(ty: &ValType, core: &mut impl Iterator<Item = u64>) -> u64 {
     }
 }
 
-/// A call on its way, with its core values.
+/// A call, but for its core values.
 struct Arrival<'c> {
-    peers: &'c Peers,
     func: &'c ExportedFunc,
     direct: &'c Direct,
-    generation: u32,
     /// What its arguments carry.
     bytes: u64,
     /// The caller's memory, if it is read.
     memory: Option<VmMemorySlot>,
+}
+
+/// A call whose callee is handed the processor.
+struct Visit<'c> {
+    arrival: Arrival<'c>,
+    peers: &'c Peers,
+    generation: u32,
     /// The caller's core values. They are looked at before anything runs.
     core: &'c [u64],
+}
+
+/// A call that is sent as a message: everything that it needs is in it. Its caller waits.
+pub(super) struct Posted {
+    linked: Arc<Linked>,
+    from: u32,
+    index: usize,
+    core: [u64; SLOTS],
+    bytes: u64,
+    memory: Option<Arc<Memory>>,
+    arrived: Mutex<Option<Arrived>>,
 }
 
 /// How it ended.
@@ -157,11 +175,11 @@ impl Arrived {
     }
 }
 
-impl Errand for Arrival<'_> {
+impl Errand for Visit<'_> {
     type Outcome = Arrived;
 
     fn run(self, stack: &StackBounds) -> Arrived {
-        let (peers, func) = (self.peers, self.func);
+        let (peers, func) = (self.peers, self.arrival.func);
         // Only the thread that runs this begins another life.
         if peers.generation(func.domain) != self.generation {
             return Arrived::Stale;
@@ -174,19 +192,54 @@ impl Errand for Arrival<'_> {
             Err(trap) => return Arrived::failed(trap),
         };
         Running::of_mut(&mut domain).refresh(peers);
-        domain.on_stack(Some(func.callee.process), stack, |domain| {
-            let mut refused = None;
-            let served = call::guarded(domain, func, |domain| self.invoke(domain, &mut slots, &mut refused));
-            match (served, refused) {
-                (Ok(arrived), _) => arrived,
-                (Err(_), Some(trap)) => Arrived::Refused(trap),
-                (Err(fault), None) => Arrived::failed(fault),
+        let process = Some(func.callee.process);
+        domain.on_stack(process, stack, |domain| self.arrival.serve(domain, &mut slots))
+    }
+}
+
+impl Posted {
+    /// What its arguments carry.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Serves it in the callee's domain. What the callee returns stays here.
+    ///
+    /// # Errors
+    /// The callee's fault.
+    pub fn serve(&self, domain: &mut Domain) -> Result<Option<Value>, Fault> {
+        let import = &self.linked.domains[self.from as usize].imports[self.index];
+        let Target::Port(Port { func, direct: Some(direct), .. }) = &import.target else { return Ok(None) };
+        let memory = self.memory.as_ref().map(|memory| memory.slot());
+        let mut slots = self.core;
+        let arrival = Arrival { func, direct, bytes: self.bytes, memory };
+        match arrival.serve(domain, &mut slots) {
+            Arrived::Failed(fault) => Err(*fault),
+            arrived => {
+                *self.arrived.lock().unwrap_or_else(PoisonError::into_inner) = Some(arrived);
+                Ok(None)
             }
-        })
+        }
+    }
+}
+
+impl std::fmt::Debug for Posted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Posted").field("from", &self.from).finish_non_exhaustive()
     }
 }
 
 impl Arrival<'_> {
+    fn serve(&self, domain: &mut Domain, slots: &mut [u64; SLOTS]) -> Arrived {
+        let mut refused = None;
+        let served = call::guarded(domain, self.func, |domain| self.invoke(domain, slots, &mut refused));
+        match (served, refused) {
+            (Ok(arrived), _) => arrived,
+            (Err(_), Some(trap)) => Arrived::Refused(trap),
+            (Err(fault), None) => Arrived::failed(fault),
+        }
+    }
+
     fn invoke(
         &self,
         domain: &mut Domain,
@@ -228,7 +281,8 @@ fn is_verdict(trap: &Trap) -> bool {
     current_thread().and_then(|thread| thread.verdict()).is_some_and(|verdict| verdict == *trap)
 }
 
-/// Makes a call through a port, which import `index` is, if compiled code can and its callee is free.
+/// Makes a call through a port, which import `index` is, if compiled code can: at once if its callee is free, else with a
+/// message.
 ///
 /// # Errors
 /// The trap that ends the caller's call.
@@ -248,25 +302,13 @@ pub(super) fn call(
         return None;
     }
     running.refresh(peers);
-    let from = running.number;
-    let found = neighbour(running, peers, index, port)?;
-    // SAFETY: what a domain knows of its neighbours changes only when it refreshes that, and it is executed by us.
-    let (resident, generation) = (unsafe { &*std::ptr::from_ref(&*found.resident) }, found.generation);
     let bytes = direct.args.unwrap_or_else(|| {
         let mut core = core.iter().copied();
         import.ty.params.iter().map(|(_, ty)| bytes(ty, &mut core)).sum()
     });
-    let memory = import.caller.memory.filter(|_| direct.reads).map(|slot| domain.memory_slot(slot));
-    let after_ns = port.policy.deadline_ns;
-    let began_ns = after_ns.map_or(0, |_| park::now_ns());
-    let terms = terms(resident, port.func.domain, from, began_ns, after_ns);
-    let arrival = Arrival { peers, func: &port.func, direct, generation, bytes, memory, core };
-    // SAFETY: if it leaves, it is given what keeps the peers, with them the program, and the memory.
-    let arrived = match unsafe { hand_off(&terms, arrival) } {
-        Err(_) | Ok(Handed::Done(Arrived::Stale)) => return None,
-        Ok(Handed::Done(arrived)) => arrived,
-        Ok(Handed::Lost) => Arrived::failed(lost()),
-        Ok(Handed::Left(away)) => follow(domain, import, resident, (began_ns, after_ns), away),
+    let arrived = match visit(domain, peers, (import, index, port), direct, (core, bytes)) {
+        Some(arrived) => arrived,
+        None => post(domain, peers, (import, index, port), direct, (core, bytes))?,
     };
     if let Some(meter) = Running::of(domain).standing.meter(import.caller.process) {
         ProcessMeter::count(&meter.bytes_out, bytes);
@@ -282,6 +324,66 @@ pub(super) fn call(
         Arrived::Failed(fault) => failed(domain, import, port, *fault, core),
         Arrived::Refused(trap) => Err(*trap),
         Arrived::Stale => Err(Trap::CannotEnter),
+    })
+}
+
+/// Hands the processor over to the callee, if it is free.
+#[inline]
+fn visit(
+    domain: &mut Domain,
+    peers: &Peers,
+    (import, index, port): (&HostImport, usize, &Port),
+    direct: &Direct,
+    (core, bytes): (&[u64], u64),
+) -> Option<Arrived> {
+    let running = Running::of_mut(domain);
+    let from = running.number;
+    let found = neighbour(running, peers, index, port)?;
+    // SAFETY: what a domain knows of its neighbours changes only when it refreshes that, and it is executed by us.
+    let (resident, generation) = (unsafe { &*std::ptr::from_ref(&*found.resident) }, found.generation);
+    let memory = import.caller.memory.filter(|_| direct.reads).map(|slot| domain.memory_slot(slot));
+    let after_ns = port.policy.deadline_ns;
+    let began_ns = after_ns.map_or(0, |_| park::now_ns());
+    let terms = terms(resident, port.func.domain, from, began_ns, after_ns);
+    let arrival = Arrival { func: &port.func, direct, bytes, memory };
+    // SAFETY: if it leaves, it is given what keeps the peers, with them the program, and the memory.
+    match unsafe { hand_off(&terms, Visit { arrival, peers, generation, core }) } {
+        Err(_) | Ok(Handed::Done(Arrived::Stale)) => None,
+        Ok(Handed::Done(arrived)) => Some(arrived),
+        Ok(Handed::Lost) => Some(Arrived::failed(lost())),
+        Ok(Handed::Left(away)) => Some(follow(domain, import, resident, (began_ns, after_ns), away)),
+    }
+}
+
+/// Sends the callee a message, and waits. Nothing if nobody carries messages.
+fn post(
+    domain: &Domain,
+    peers: &Peers,
+    (import, index, port): (&HostImport, usize, &Port),
+    direct: &Direct,
+    (core, bytes): (&[u64], u64),
+) -> Option<Arrived> {
+    let (running, carrier) = (Running::of(domain), peers.carrier()?);
+    let slot = import.caller.memory.filter(|_| direct.reads);
+    let memory = slot.and_then(|slot| running.memories.get(slot as usize)?.clone());
+    let mut slots = [0; SLOTS];
+    slots[..core.len()].copy_from_slice(core);
+    let posted = Arc::new(Posted {
+        linked: Arc::clone(&running.linked),
+        from: running.number,
+        index,
+        core: slots,
+        bytes,
+        memory: memory.map(|memory| memory.memory),
+        arrived: Mutex::new(None),
+    });
+    let crossing = Crossing::arrival(port.func.domain, Arc::clone(&posted));
+    Some(match carrier.carry(running.number, crossing, &port.policy) {
+        Ok(_) => {
+            let arrived = posted.arrived.lock().unwrap_or_else(PoisonError::into_inner).take();
+            arrived.unwrap_or_else(|| Arrived::failed(lost()))
+        }
+        Err(fault) => Arrived::failed(fault),
     })
 }
 

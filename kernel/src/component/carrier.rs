@@ -9,6 +9,7 @@ use abi::id::DomainId;
 use abi::value::{Resource, Value};
 
 use super::apart;
+use super::arrival::Posted;
 use super::call;
 use super::error::LaunchError;
 use super::hooks::destroy;
@@ -41,6 +42,8 @@ enum Work {
         func: Arc<ExportedFunc>,
         args: Vec<Value>,
     },
+    /// A call that compiled code makes.
+    Arrival(Arc<Posted>),
     Drop(Resource),
     /// The destructors of what somebody had lent who has ended meanwhile.
     Release(Vec<Resource>),
@@ -124,6 +127,10 @@ impl Crossing {
         Crossing { domain: func.domain, work: Work::Call { func, args }, lent: None }
     }
 
+    pub(super) fn arrival(domain: u32, posted: Arc<Posted>) -> Crossing {
+        Crossing { domain, work: Work::Arrival(posted), lent: None }
+    }
+
     pub(super) fn drop_resource(domain: u32, resource: Resource) -> Crossing {
         Crossing { domain, work: Work::Drop(resource), lent: None }
     }
@@ -141,7 +148,8 @@ impl Crossing {
         let deed = match &self.work {
             Work::Call { func, args } => Deed::Call(func, args),
             Work::Drop(resource) => Deed::Drop(*resource),
-            Work::Release(_) => Deed::Release,
+            // No adapter reaches into another OS process, so none of these goes there.
+            Work::Release(_) | Work::Arrival(_) => Deed::Release,
             Work::GiveBack(lent) => Deed::GiveBack(&lent.handles),
         };
         (deed, self.lent.as_ref().map_or(&[], |lent| &lent.handles))
@@ -182,6 +190,7 @@ impl Crossing {
     pub fn bytes(&self) -> u64 {
         match &self.work {
             Work::Call { args, .. } => args.iter().map(Value::bytes).sum(),
+            Work::Arrival(posted) => posted.bytes(),
             _ => 0,
         }
     }
@@ -193,7 +202,7 @@ impl Crossing {
             Work::Call { args, .. } => args,
             Work::Release(resources) => resources.into_iter().map(Value::Own).collect(),
             // Whoever was to be told is no more.
-            Work::Drop(_) | Work::GiveBack(_) => Vec::new(),
+            Work::Arrival(_) | Work::Drop(_) | Work::GiveBack(_) => Vec::new(),
         }
     }
 }
@@ -230,6 +239,7 @@ impl Server {
         Running::of_mut(&mut domain).refresh(&self.peers);
         match &crossing.work {
             Work::Call { func, args } => call::call(&mut domain, func, args),
+            Work::Arrival(posted) => posted.serve(&mut domain),
             Work::Drop(resource) if resource.generation != self.generation => Ok(None),
             Work::Drop(resource) => destroy(&mut domain, None, resource.ty, resource.rep).map(|()| None),
             Work::GiveBack(lent) => {
