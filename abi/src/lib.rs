@@ -23,8 +23,10 @@
 //! - [`relay`]: components that pass values on, as text, for tests and fuzzers
 //! - [`vary`]: values made at random, changed, made simpler, for fuzzers
 //! - [`id`], [`state`], [`fault`]: names for what runs and how it ends
-//! - [`limits`]: every bound of the canonical ABI
+//! - [`control`]: the console's protocol
+//! - [`limits`]: every bound of these
 
+pub mod control;
 pub mod fault;
 pub mod flat;
 pub mod handle;

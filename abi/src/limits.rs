@@ -1,4 +1,4 @@
-//! Every bound of the canonical ABI, in one place.
+//! Every bound of the canonical ABI and of the console's protocol, in one place.
 
 /// More parameters than this, flattened, are passed in memory (CanonicalABI.md, "Flattening").
 pub const MAX_FLAT_PARAMS: usize = 16;
@@ -29,3 +29,11 @@ pub const WIRE_ELEMENTS: usize = 1 << 20;
 pub const INTERNED_TEXTS: usize = 512;
 /// Bytes of each of them.
 pub const INTERNED_TEXT_BYTES: usize = 256;
+/// Bytes of the words of a greeting of the console's protocol.
+pub const MAX_GREETING_BYTES: usize = 512;
+/// Bytes of one request to a supervisor; arguments of calls are in there.
+pub const MAX_REQUEST_BYTES: usize = 256 << 10;
+/// Bytes of one answer of a supervisor.
+pub const MAX_RESPONSE_BYTES: usize = 16 << 20;
+/// How deep a tree nests that is sent to a console; the kernel allows 100.
+pub const MAX_TREE_DEPTH: usize = 128;

@@ -11,15 +11,16 @@
 //! - [`program`]: from a path to a component; [`preview1`]: a component around a core module;
 //!   [`image_file`]: what `compile` writes
 //! - [`callable`]: exported functions by name; [`nearest`]: the name somebody meant
-//! - [`treeview`], [`treetext`]: the tree of processes as data and as text; [`faultview`]: a fault as data; [`spent`]: what was
-//!   used; [`ending`]: all of it
-//!   after a run
+//! - [`treetext`]: the tree of processes as text; [`spent`]: what was used; [`ending`]: all of it after a run
 //! - [`manifest`]: a tree described in a file; [`compose`]: one component out of several, wired
 //! - [`complaint`], [`blame`]: what a person reads when something cannot be done, and when a guest faults
 //! - [`fuzz`]: looks for calls that make a component fail
 //! - [`wast`]: runs the scripts of WebAssembly's official suites
 //! - [`limits`]: every bound
-//! - [`exit_code`]: exit codes; [`paint`], [`progress`]: what a terminal shows beyond text
+//! - [`exit_code`]: exit codes; [`paint`], [`progress`]: what a terminal shows beyond text; [`jsontext`]: what programs get
+
+// The tree and faults as data: a console far away has them too.
+pub use abi::control::{faultview, treeview};
 
 pub mod args;
 pub mod blame;
@@ -31,11 +32,11 @@ pub mod confine;
 pub mod console;
 mod ending;
 pub mod exit_code;
-pub mod faultview;
 pub mod fuzz;
 pub mod grant;
 pub mod image_file;
 mod interrupt;
+pub mod jsontext;
 pub mod launch;
 pub mod limits;
 pub mod live;
@@ -53,7 +54,6 @@ pub mod steward;
 pub mod survey;
 pub mod tend;
 pub mod treetext;
-pub mod treeview;
 pub mod unsupervised;
 pub mod wast;
 pub mod world;

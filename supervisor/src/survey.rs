@@ -16,6 +16,7 @@ use crate::confine::{Reaction, begins_domain};
 use crate::console::{Trouble, print, tree_name};
 use crate::exit_code::Exit;
 use crate::faultview::FaultView;
+use crate::jsontext::json;
 use crate::launch;
 use crate::live;
 use crate::paint::Paint;
@@ -43,7 +44,7 @@ pub fn tree(args: &args::Tree, paint: Paint) -> Result<Exit, Trouble> {
     let tree = Tree::launch(&engine, Arc::new(linked), Box::new(wasi));
     let tree = tree.map_err(|error| live::unlaunched(&source.path, error))?;
     let view = view(&source.path, &tree, &options);
-    print(&if args.json { view.to_json() } else { treetext::render(&view, paint) })
+    print(&if args.json { json(&view) } else { treetext::render(&view, paint) })
 }
 
 /// The tree as data; it was linked with `options`.

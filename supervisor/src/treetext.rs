@@ -173,6 +173,7 @@ fn push(text: &mut String, rest: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::{bytes, render};
+    use crate::jsontext::json;
     use crate::paint::Paint;
     use crate::treeview::{ImportView, LibView, ProcessView, ProviderView, TreeView};
 
@@ -239,7 +240,7 @@ mod tests {
     fn writes_json() {
         let mut tree = sample();
         tree.root.children.clear();
-        insta::assert_snapshot!(tree.to_json(), @r#"
+        insta::assert_snapshot!(json(&tree), @r#"
         {
           "file": "app.wasm",
           "root": {

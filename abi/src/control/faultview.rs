@@ -1,12 +1,14 @@
-//! A fault as data: what `atoll run --report` writes.
+//! A fault as data: what `atoll run --report` writes and `atoll inspect` shows.
 
 use std::collections::BTreeMap;
 
-use abi::fault::{Fault, Frame, Trap};
+use bincode::{Decode, Encode};
 use serde::Serialize;
 
+use crate::fault::{Fault, Frame, Trap};
+
 /// A record of a fault.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct FaultView {
     /// What happened, as one word: the name of the trap.
     pub kind: String,
@@ -22,11 +24,11 @@ pub struct FaultView {
     /// The call chain over all processes, innermost first: what each was doing.
     pub backtrace: Vec<FrameView>,
     /// Where the processor was, as hexadecimal digits by the registers' names; none if it was not interrupted.
-    pub registers: BTreeMap<&'static str, String>,
+    pub registers: BTreeMap<String, String>,
 }
 
 /// A process of a tree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct ProcessName {
     /// Its number.
     pub pid: Option<u32>,
@@ -37,7 +39,7 @@ pub struct ProcessName {
 }
 
 /// A domain of a tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct DomainName {
     /// Its number in the tree.
     pub index: u32,
@@ -46,10 +48,10 @@ pub struct DomainName {
 }
 
 /// A limit that was reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct LimitView {
     /// Which.
-    pub name: &'static str,
+    pub name: String,
     /// The value that was more than allowed.
     pub value: u64,
     /// What is allowed.
@@ -57,12 +59,12 @@ pub struct LimitView {
 }
 
 /// One frame.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct FrameView {
     /// The process whose frame it is, by its path.
     pub process: String,
     /// `function`, or `call` for the code between two processes.
-    pub what: &'static str,
+    pub what: String,
     /// The core module's name, if it has one.
     pub module: Option<String>,
     /// Its index in the module.
@@ -88,11 +90,13 @@ impl From<&Fault> for FaultView {
             process: known.then(name),
             domain: fault.domain.map(|id| DomainName { index: id.index, generation: id.generation }),
             limit: match fault.trap {
-                Trap::Limit { limit, value, allowed } => Some(LimitView { name: limit, value, allowed }),
+                Trap::Limit { limit, value, allowed } => {
+                    Some(LimitView { name: limit.to_owned(), value, allowed })
+                }
                 _ => None,
             },
             backtrace: fault.frames.iter().map(FrameView::from).collect(),
-            registers: registers.map(|(name, value)| (*name, format!("{value:#x}"))).collect(),
+            registers: registers.map(|(name, value)| ((*name).to_owned(), format!("{value:#x}"))).collect(),
         }
     }
 }
@@ -101,7 +105,7 @@ impl From<&Frame> for FrameView {
     fn from(frame: &Frame) -> FrameView {
         FrameView {
             process: frame.process_name.clone(),
-            what: if frame.func_index.is_some() { "function" } else { "call" },
+            what: if frame.func_index.is_some() { "function" } else { "call" }.to_owned(),
             module: frame.module.clone(),
             function_index: frame.func_index,
             function: frame.func_name.clone(),
@@ -122,78 +126,4 @@ fn kind(trap: &Trap) -> String {
         kind.push(letter.to_ascii_lowercase());
     }
     kind
-}
-
-#[cfg(test)]
-mod tests {
-    use abi::fault::{Fault, Frame, Trap};
-    use abi::id::{DomainId, ProcessId};
-
-    use super::FaultView;
-
-    #[test]
-    fn a_record_has_everything() {
-        let process = ProcessId { index: 2, generation: 1 };
-        let frame = Frame {
-            process: Some(process),
-            process_name: "/app/kv".to_string(),
-            module: Some("store".to_string()),
-            func_index: Some(7),
-            func_name: Some("put".to_string()),
-            offset: Some(52),
-        };
-        let call = Frame { module: None, func_index: None, offset: None, ..frame.clone() };
-        let fault = Fault {
-            process: Some(process),
-            process_name: "/app/kv".into(),
-            domain: Some(DomainId { index: 1, generation: 0 }),
-            frames: vec![frame, call],
-            registers: Some(Box::new(vec![("rip", 0x1234)])),
-            ..Fault::new(Trap::Limit { limit: "bytes of a process's stack", value: 65537, allowed: 65536 })
-        };
-        let text = serde_json::to_string_pretty(&FaultView::from(&fault)).expect("it has a JSON form");
-        insta::assert_snapshot!(text, @r#"
-        {
-          "kind": "limit",
-          "message": "bytes of a process's stack exceeded: 65537 is more than 65536",
-          "process": {
-            "pid": 2,
-            "generation": 1,
-            "path": "/app/kv"
-          },
-          "domain": {
-            "index": 1,
-            "generation": 0
-          },
-          "limit": {
-            "name": "bytes of a process's stack",
-            "value": 65537,
-            "allowed": 65536
-          },
-          "backtrace": [
-            {
-              "process": "/app/kv",
-              "what": "function",
-              "module": "store",
-              "function_index": 7,
-              "function": "put",
-              "pc": 52
-            },
-            {
-              "process": "/app/kv",
-              "what": "call",
-              "module": null,
-              "function_index": null,
-              "function": "put",
-              "pc": null
-            }
-          ],
-          "registers": {
-            "rip": "0x1234"
-          }
-        }
-        "#);
-        let plain = FaultView::from(&Fault::new(Trap::MemoryOutOfBounds));
-        assert_eq!((plain.kind.as_str(), plain.process), ("memory-out-of-bounds", None));
-    }
 }
