@@ -34,6 +34,7 @@ fn check(target: &str) -> fn(&[u8]) {
         "component_bytes" => atoll_fuzz::raw::check,
         "plan_movers" => atoll_fuzz::pair::movers,
         "manifest" => atoll_fuzz::manifests::check,
+        "control_protocol" => atoll_fuzz::talk::check,
         "hostile_guest" => atoll_fuzz::pair::hostile,
         other => panic!("no target {other}"),
     }

@@ -11,6 +11,7 @@
 //! - [`hostile_segment`]: the process of a domain in the hands of a guest
 //! - [`pair`]: two hand-made processes and one adapter
 //! - [`chain`]: values through two components and back
+//! - [`talk`]: a supervisor and whoever asks it
 //! - [`stretch`]: random bytes behind an input
 
 pub mod by_atoll;
@@ -24,4 +25,5 @@ pub mod raw;
 pub mod seen;
 pub mod smith;
 pub mod stretch;
+pub mod talk;
 pub mod text_tree;

@@ -7,12 +7,16 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::confine::{Boundaries, Limits};
+use crate::control::scraping::MetricsAddress;
 use crate::exit_code;
 use crate::fuzz::FuzzArgs;
 use crate::grant::{Dir, NetworkArgs, Var};
 use crate::live::Workers;
 use crate::paint::When;
 use crate::wast::WastArgs;
+use crate::watch::watchargs::{
+    CallArgs, Down, Dump, Inspect, Kill, LogsArgs, Ps, Restart, Route, Top, Trace,
+};
 
 /// Runs WebAssembly components as trees of processes.
 #[derive(Debug, Parser)]
@@ -46,8 +50,30 @@ fn after_help() -> String {
 pub enum Command {
     /// Run a component: a command, or one exported function.
     Run(Box<Run>),
-    /// Show the tree of processes that a component becomes, without running it.
+    /// Show the tree of processes that a component becomes, without running it; or one that runs.
     Tree(Tree),
+    /// List the processes of every tree that you run.
+    Ps(Ps),
+    /// Watch the processes of every tree that you run.
+    Top(Top),
+    /// Show the calls of a process that runs, as they are made.
+    Trace(Trace),
+    /// Show who provides what a process imports, and why not.
+    Route(Route),
+    /// Write the core dump of a process that runs to a file.
+    Dump(Dump),
+    /// Print what processes have printed.
+    Logs(LogsArgs),
+    /// Call an exported function of a tree that runs.
+    Call(CallArgs),
+    /// Show everything about a process that runs.
+    Inspect(Inspect),
+    /// End the life of a process that runs, with its domain.
+    Kill(Kill),
+    /// Begin the next life of a process that runs, with its domain.
+    Restart(Restart),
+    /// Shut a tree that runs down, in order.
+    Down(Down),
     /// Print the WIT world of a component.
     Wit(File),
     /// Say whether a component is valid, and if not, where.
@@ -116,6 +142,9 @@ pub struct Run {
     /// Write what became of the run to a file, as JSON: exit code, faults with backtraces, the tree as it was left.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Serve meters for Prometheus at http://ADDR/metrics; only a port means this machine only.
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<MetricsAddress>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub boundaries: Boundaries,
@@ -130,13 +159,23 @@ pub struct Run {
     pub program: Vec<OsString>,
 }
 
+const TREE_HELP: &str = "Examples:
+  atoll tree app.wasm                       what is inside a file, and who provides what
+  atoll tree --isolate store shop.wasm      the same, divided into domains
+  atoll tree shop                           a tree that runs, with the state of every process
+  atoll tree 4711:store                     a part of one: a process by its pid, name or path
+
+What is a file is shown as one; `./shop` always is.";
+
 /// `atoll tree`
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = TREE_HELP)]
 pub struct Tree {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub boundaries: Boundaries,
-    /// A component, or an image of one.
+    /// A component, or an image of one; or a tree or process that runs.
+    #[arg(value_name = "FILE|PID|NAME")]
     pub file: PathBuf,
     /// Print JSON instead of text.
     #[arg(long)]

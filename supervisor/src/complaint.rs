@@ -3,10 +3,12 @@
 use std::fmt;
 use std::ops::Range;
 
+use abi::control::refusal::Refusal;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 
 use crate::exit_code::Exit;
 use crate::paint::Paint;
+use crate::watch::columns::harmless;
 
 /// One complaint. It is printed once, by the console, and ends the run with its exit code.
 #[derive(Debug)]
@@ -98,6 +100,22 @@ impl Complaint {
         self.text.place.is_some()
     }
 
+    /// What is wrong, what led to it, and what to do about it.
+    #[must_use]
+    pub fn into_words(self) -> (String, Option<String>, Vec<String>) {
+        let Text { what, cause, advice, .. } = *self.text;
+        (what, cause.as_deref().map(chain), advice)
+    }
+
+    /// What is wrong and what led to it, where there is room for a line only.
+    #[must_use]
+    pub fn in_one_line(&self) -> String {
+        match &self.text.cause {
+            Some(cause) => format!("{}: {}", self.text.what, chain(&**cause)),
+            None => self.text.what.clone(),
+        }
+    }
+
     /// As it is printed to standard error.
     #[must_use]
     pub fn render(&self, paint: Paint) -> String {
@@ -115,6 +133,38 @@ impl Complaint {
             text = rest.to_string();
         }
         text + "\n"
+    }
+}
+
+/// An error with what led to it.
+fn chain(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+impl From<Refusal> for Complaint {
+    fn from(refusal: Refusal) -> Complaint {
+        let complaint = Complaint::new(Exit::of_code(refusal.exit), harmless(&refusal.what));
+        let complaint = match refusal.cause {
+            Some(cause) => {
+                complaint.reason(cause.split('\n').map(harmless).collect::<Vec<String>>().join("\n"))
+            }
+            None => complaint,
+        };
+        refusal.advice.iter().fold(complaint, |complaint, advice| complaint.advise(harmless(advice)))
+    }
+}
+
+impl From<Complaint> for Refusal {
+    fn from(complaint: Complaint) -> Refusal {
+        let exit = complaint.exit.code();
+        let (what, cause, advice) = complaint.into_words();
+        Refusal { exit, what, cause, advice }
     }
 }
 

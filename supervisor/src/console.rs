@@ -13,6 +13,7 @@ use crate::exit_code::Exit;
 use crate::live::Aftermath;
 use crate::paint::Paint;
 use crate::program::Program;
+use crate::watch::{asking, dumping, inspecting, listing, printed, steering, top, traced_lines, wayfinding};
 use crate::{blame, check, fuzz, image_file, launch, manifest, survey, wast, world};
 
 /// Why a command did not do what it was asked.
@@ -104,6 +105,17 @@ fn perform(command: &Command, paints: Paints) -> Result<Exit, Trouble> {
     match command {
         Command::Run(run) => launch::run(run, paints),
         Command::Tree(tree) => survey::tree(tree, paints.out),
+        Command::Ps(args) => listing::ps(args, paints),
+        Command::Top(args) => top::top(args),
+        Command::Trace(args) => traced_lines::trace(args, paints),
+        Command::Route(args) => wayfinding::route(args, paints.out),
+        Command::Dump(args) => dumping::dump(args),
+        Command::Logs(args) => printed::logs(args, paints),
+        Command::Call(args) => asking::call(args, paints),
+        Command::Inspect(args) => inspecting::inspect(args, paints.out),
+        Command::Kill(args) => steering::kill(args),
+        Command::Restart(args) => steering::restart(args),
+        Command::Down(args) => steering::down(args),
         Command::Wit(file) => {
             let source = Program::read(&file.file)?;
             print(&world::print(&source.path, source.component()?)?)

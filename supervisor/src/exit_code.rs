@@ -16,7 +16,7 @@ pub enum Exit {
     Failed,
     /// The file is there and is not something that can be run.
     Refused,
-    /// The file cannot be read.
+    /// The file cannot be read, or nobody has that name.
     NotFound,
     /// Ctrl-C.
     Interrupted,
@@ -36,13 +36,29 @@ pub const TABLE: [(&str, &str); 9] = [
     ("2", "the command line is wrong"),
     ("125", "atoll itself failed, as when memory or disk is full"),
     ("126", "the file cannot be run: no component, invalid, missing import, stale image"),
-    ("127", "the file cannot be read"),
+    ("127", "the file cannot be read, or no tree or process that runs has that name"),
     ("130", "interrupted: Ctrl-C ended the tree"),
     ("134", "a guest trapped"),
     ("143", "terminated: SIGTERM ended the tree"),
 ];
 
 impl Exit {
+    /// How a run ended that gave this code.
+    #[must_use]
+    pub fn of_code(code: u8) -> Exit {
+        let named = [
+            Exit::Success,
+            Exit::Usage,
+            Exit::Failed,
+            Exit::Refused,
+            Exit::NotFound,
+            Exit::Interrupted,
+            Exit::Fault,
+            Exit::Terminated,
+        ];
+        named.into_iter().find(|exit| exit.code() == code).unwrap_or(Exit::Guest(code))
+    }
+
     /// The code that the operating system gets.
     #[must_use]
     pub const fn code(self) -> u8 {

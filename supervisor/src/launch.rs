@@ -19,6 +19,9 @@ use crate::callable::{self, Callable};
 use crate::complaint::Complaint;
 use crate::confine::Boundaries;
 use crate::console::{Paints, Trouble, print, tree_name};
+use crate::control::listening::ControlSocket;
+use crate::control::reception::Reception;
+use crate::control::scraping;
 use crate::exit_code::Exit;
 use crate::fuzz::held::{Did, Held};
 use crate::fuzz::steps::Step;
@@ -27,7 +30,8 @@ use crate::live::Live;
 use crate::paint::Paint;
 use crate::program::{Content, Program};
 use crate::progress::Progress;
-use crate::treeview::TreeView;
+use crate::steward::Steward;
+use crate::unsupervised::Unsupervised;
 use crate::{blame, ending, image_file, survey, treetext};
 
 /// Runs a command, or calls one function.
@@ -61,8 +65,16 @@ pub fn run(args: &Run, paints: Paints) -> Result<Exit, Trouble> {
     let mut left = None;
     let live = Live::start(&engine, &source.path, linked, wasi, &args.limits, &args.workers);
     let outcome = live.and_then(|live| {
+        let steward: Arc<dyn Steward> = Arc::<Unsupervised>::clone(live.steward());
+        let socket = ControlSocket::open(&steward, |note| eprintln!("note: {note}"));
+        if let Some(address) = args.metrics {
+            let reception = Reception::new(Arc::downgrade(&steward));
+            let at = scraping::serve(address, move || reception.page())?;
+            eprintln!("note: meters are at http://{at}/metrics");
+        }
         let outcome = attend(args, &source.path, entry, &live, paints);
-        left = args.report.is_some().then(|| (view(args, &source.path, &live), live.used()));
+        left = args.report.is_some().then(|| (survey::view(&source.path, live.tree()), live.used()));
+        drop(socket);
         live.leave();
         outcome
     });
@@ -72,15 +84,11 @@ pub fn run(args: &Run, paints: Paints) -> Result<Exit, Trouble> {
     outcome
 }
 
-fn view(args: &Run, path: &str, live: &Live) -> TreeView {
-    survey::view(path, live.tree(), &args.boundaries.link_options(""))
-}
-
 /// Makes the calls, and shows the tree before and after a fault.
 fn attend(args: &Run, path: &str, entry: Entry, live: &Live, paints: Paints) -> Result<Exit, Trouble> {
     let show = || {
         if args.tree {
-            eprint!("{}", treetext::render(&view(args, path, live), paints.err));
+            eprint!("{}", treetext::render(&survey::view(path, live.tree()), paints.err));
         }
     };
     show();
@@ -222,6 +230,37 @@ pub fn callables(linked: &Linked) -> Vec<Callable> {
     found
 }
 
+/// An exported function by its name, with arguments in WAVE. `asked_by` is where the text comes from.
+///
+/// # Errors
+/// There is no such function, or the arguments are not its.
+pub fn invocation(
+    path: &str,
+    linked: &Linked,
+    call: &str,
+    asked_by: &str,
+) -> Result<(Arc<ExportedFunc>, Vec<Value>), Complaint> {
+    let callables = callables(linked);
+    let (name, args) = match wave::split_call(call) {
+        Ok((name, args)) => (name, args),
+        // A bare name calls a function without arguments.
+        Err(_) => (call.trim(), "()"),
+    };
+    let callable = callable::find(path, &callables, name)?;
+    let args = wave::parse_args(&callable.ty, args).map_err(|error| {
+        Complaint::new(Exit::Usage, format!("{asked_by}: arguments of `{}`", callable.full_name()))
+            .because(error)
+            .advise("values are written in WAVE; `atoll run --help` has examples")
+    })?;
+    let instance = callable.interface.as_deref().and_then(|name| linked.exports().get(name));
+    let export = match instance {
+        Some(Export::Instance(exports)) => exports.get(&*callable.name),
+        _ => linked.exports().get(&*callable.name),
+    };
+    let Some(Export::Func(func)) = export else { unreachable!("callables come from the same exports") };
+    Ok((Arc::new(func.clone()), args))
+}
+
 /// What is called, and with what.
 enum Entry {
     Command(Arc<ExportedFunc>),
@@ -248,25 +287,8 @@ impl Entry {
 
     /// A function by its name, with arguments in WAVE.
     fn invoked(path: &str, linked: &Linked, call: &str) -> Result<Entry, Complaint> {
-        let callables = callables(linked);
-        let (name, args) = match wave::split_call(call) {
-            Ok((name, args)) => (name, args),
-            // A bare name calls a function without arguments.
-            Err(_) => (call.trim(), "()"),
-        };
-        let callable = callable::find(path, &callables, name)?;
-        let args = wave::parse_args(&callable.ty, args).map_err(|error| {
-            Complaint::new(Exit::Usage, format!("--invoke: arguments of `{}`", callable.full_name()))
-                .because(error)
-                .advise("values are written in WAVE; `atoll run --help` has examples")
-        })?;
-        let instance = callable.interface.as_deref().and_then(|name| linked.exports().get(name));
-        let export = match instance {
-            Some(Export::Instance(exports)) => exports.get(&*callable.name),
-            _ => linked.exports().get(&*callable.name),
-        };
-        let Some(Export::Func(func)) = export else { unreachable!("callables come from the same exports") };
-        Ok(Entry::Invoked(Arc::new(func.clone()), args))
+        let (func, args) = invocation(path, linked, call, "--invoke")?;
+        Ok(Entry::Invoked(func, args))
     }
 
     /// Calls in order; a later one can take resources that an earlier one brought.

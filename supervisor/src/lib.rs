@@ -16,6 +16,7 @@
 //! - [`complaint`], [`blame`]: what a person reads when something cannot be done, and when a guest faults
 //! - [`fuzz`]: looks for calls that make a component fail
 //! - [`wast`]: runs the scripts of WebAssembly's official suites
+//! - [`control`]: the socket of a running tree, and the line to it; [`watch`]: the commands that use it
 //! - [`limits`]: every bound
 //! - [`exit_code`]: exit codes; [`paint`], [`progress`]: what a terminal shows beyond text; [`jsontext`]: what programs get
 
@@ -30,6 +31,7 @@ pub mod complaint;
 pub mod compose;
 pub mod confine;
 pub mod console;
+pub mod control;
 mod ending;
 pub mod exit_code;
 pub mod fuzz;
@@ -56,4 +58,5 @@ pub mod tend;
 pub mod treetext;
 pub mod unsupervised;
 pub mod wast;
+pub mod watch;
 pub mod world;

@@ -25,3 +25,30 @@ pub const SUPERVISOR_DEPTH: usize = 16;
 
 /// Restarts that a supervisor counts: an intensity above this is this.
 pub const RESTARTS_COUNTED: usize = 1 << 16;
+
+/// Clients of a control socket at once; further ones are told so.
+pub const CONTROL_CLIENTS: usize = 32;
+
+/// Lines of output that one answer holds: with the longest lines less than a frame may have.
+pub const LOG_LINES_AT_ONCE: usize = 500;
+
+/// Control sockets that are asked at once, a thread each.
+pub const SOCKETS_AT_ONCE: usize = 64;
+
+/// Clients that read meters over HTTP at once; further ones are told so.
+pub const SCRAPE_CLIENTS: usize = 8;
+
+/// Bytes of the head of one of their requests.
+pub const SCRAPE_REQUEST_BYTES: usize = 8 << 10;
+
+/// Edges of a tree that one answer holds; of more, those that are used most.
+pub const EDGES_AT_ONCE: usize = 10_000;
+
+/// Traced calls that wait to be read by one client; further ones are counted.
+pub const TRACED_CALLS: usize = 10_000;
+
+/// Bytes of one part of a core dump.
+pub const DUMP_PART_BYTES: u64 = 4 << 20;
+
+/// Handles of a process that are shown; further ones are counted.
+pub const HANDLES_SHOWN: usize = 1000;

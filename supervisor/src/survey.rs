@@ -23,12 +23,18 @@ use crate::paint::Paint;
 use crate::program::Program;
 use crate::treetext;
 use crate::treeview::{BoundaryView, ImportView, LibView, ProcessView, ProviderView, TreeView};
+use crate::watch::inspecting;
 
 /// Prints the tree of a file.
 ///
 /// # Errors
 /// The file cannot be run, or a start function trapped.
 pub fn tree(args: &args::Tree, paint: Paint) -> Result<Exit, Trouble> {
+    if let Some(name) = args.file.to_str().filter(|_| !args.file.exists())
+        && let Some(view) = inspecting::live_tree(name)?
+    {
+        return print(&if args.json { json(&view) } else { treetext::render(&view, paint) });
+    }
     let source = Program::read(&args.file)?;
     let engine = launch::engine()?;
     let executable = launch::executable(&engine, &source)?;
@@ -43,18 +49,18 @@ pub fn tree(args: &args::Tree, paint: Paint) -> Result<Exit, Trouble> {
     args.boundaries.check(&linked)?;
     let tree = Tree::launch(&engine, Arc::new(linked), Box::new(wasi));
     let tree = tree.map_err(|error| live::unlaunched(&source.path, error))?;
-    let view = view(&source.path, &tree, &options);
+    let view = view(&source.path, &tree);
     print(&if args.json { json(&view) } else { treetext::render(&view, paint) })
 }
 
-/// The tree as data; it was linked with `options`.
+/// The tree as data.
 #[must_use]
-pub fn view(file: &str, tree: &Tree, options: &LinkOptions) -> TreeView {
+pub fn view(file: &str, tree: &Tree) -> TreeView {
     let processes = tree.processes();
     let shares = shares(&processes);
     let linked = tree.linked();
     let mut views: Vec<Option<ProcessView>> =
-        processes.iter().map(|process| Some(process_view(process, &shares, linked, options))).collect();
+        processes.iter().map(|process| Some(process_view(process, &shares, linked))).collect();
     // Parents come before their children: from the back, each is complete when it is handed to its parent.
     for index in (1..views.len()).rev() {
         let parent = processes[index].info.parent.expect("only the root has no parent") as usize;
@@ -65,6 +71,16 @@ pub fn view(file: &str, tree: &Tree, options: &LinkOptions) -> TreeView {
     }
     let root = views.swap_remove(0).expect("a tree has a root");
     TreeView { file: file.to_string(), root, faults: tree.faults().iter().map(FaultView::from).collect() }
+}
+
+/// One process of a tree as data, without its children.
+#[must_use]
+pub fn process(
+    process: &tree::ProcessView<'_>,
+    all: &[tree::ProcessView<'_>],
+    linked: &Linked,
+) -> ProcessView {
+    process_view(process, &shares(all), linked)
 }
 
 /// In how many processes each library is loaded.
@@ -83,7 +99,6 @@ fn process_view(
     process: &tree::ProcessView<'_>,
     shares: &HashMap<[u8; 32], usize>,
     linked: &Linked,
-    options: &LinkOptions,
 ) -> ProcessView {
     let mut libs: Vec<LibView> = Vec::new();
     for library in &process.libs {
@@ -104,7 +119,7 @@ fn process_view(
         libs,
         memory_bytes: process.memory_bytes,
         handles: process.handles,
-        imports: imports(process.info, linked, options),
+        imports: imports(process.info, linked),
         children: Vec::new(),
     }
 }
@@ -120,7 +135,7 @@ fn lib_view(library: &Library, hash: String, shares: &HashMap<[u8; 32], usize>) 
 }
 
 /// Imports that run; mere types have nobody who provides them.
-fn imports(info: &ProcessInfo, linked: &Linked, options: &LinkOptions) -> Vec<ImportView> {
+fn imports(info: &ProcessInfo, linked: &Linked) -> Vec<ImportView> {
     let provided = info.imports.iter().filter_map(|(name, provider, known_as)| {
         let mut boundary = None;
         let provider = match provider {
@@ -129,13 +144,10 @@ fn imports(info: &ProcessInfo, linked: &Linked, options: &LinkOptions) -> Vec<Im
             Provider::Host => ProviderView::Server { name: unversioned(known_as) },
             Provider::Process(index) => {
                 let callee = &linked.processes()[*index as usize];
-                if callee.place.domain != info.place.domain {
-                    let policy = options.policy((&info.name, &info.path), (&callee.name, &callee.path));
-                    boundary = Some(BoundaryView {
-                        on_fault: Reaction(policy.on_fault).to_string(),
-                        deadline_ns: policy.deadline_ns,
-                    });
-                }
+                boundary = linked.boundary(info, callee).map(|policy| BoundaryView {
+                    on_fault: Reaction(policy.on_fault).to_string(),
+                    deadline_ns: policy.deadline_ns,
+                });
                 ProviderView::Process { path: callee.path.clone() }
             }
         };
@@ -148,7 +160,9 @@ fn unversioned(name: &str) -> String {
     name.split(['@', '#']).next().unwrap_or_default().to_string()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         write!(text, "{byte:02x}").expect("writing to a string never fails");

@@ -10,15 +10,19 @@
 //! - [`apart`]: domains: what a fault takes with it, limits, signals
 //! - [`reaching`]: the network, and who may reach what of it
 //! - [`checking`]: `atoll check`, manifests
+//! - [`background`]: a tree that runs while others ask it; [`asked`]: by whom; [`intruders`]: who should not
 //! - [`mischief`]: damaged files, and guests that do what they must not
 //! - [`foreign`]: more real components, from a folder that `SHARED` names; skipped where there is none
 
 mod apart;
+mod asked;
+mod background;
 mod checking;
 mod examples;
 mod foreign;
 mod guests;
 mod hunting;
+mod intruders;
 mod mischief;
 mod reaching;
 mod shell;

@@ -59,6 +59,11 @@ impl Atoll {
         self
     }
 
+    /// Starts it, to be waited for later.
+    pub fn spawn(self) -> Under {
+        Under(thread::spawn(|| self.run()))
+    }
+
     /// Runs it to its end.
     pub fn run(mut self) -> Outcome {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -100,6 +105,19 @@ impl Atoll {
         // 101 is how Rust programs end that panic; a guest cannot choose it.
         assert_ne!(code, 101, "{:?} panicked:\n{stderr}", self.command);
         Outcome { code, stdout, stderr }
+    }
+}
+
+/// One that runs meanwhile.
+pub struct Under(thread::JoinHandle<Outcome>);
+
+impl Under {
+    pub fn has_ended(&mut self) -> bool {
+        self.0.is_finished()
+    }
+
+    pub fn ends(self) -> Outcome {
+        self.0.join().expect("running does not panic")
     }
 }
 

@@ -6,10 +6,8 @@ use serde::Serialize;
 /// A call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct CallLine {
-    /// Its number in the tree; they only grow.
-    pub sequence: u64,
-    /// When it ended: nanoseconds since 1970.
-    pub time_ns: u64,
+    /// When it began: nanoseconds since 1970.
+    pub began_ns: u64,
     /// The path of the process that calls.
     pub caller: String,
     /// The path of the process that is called, or the interface of a system server.

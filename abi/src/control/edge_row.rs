@@ -3,6 +3,8 @@
 use bincode::{Decode, Encode};
 use serde::Serialize;
 
+use super::process_row::last_name;
+
 /// One function that one process calls of another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct EdgeRow {
@@ -20,6 +22,19 @@ pub struct EdgeRow {
     pub failures: u64,
     /// How long calls took, of those that were sampled.
     pub latency: Option<Latency>,
+}
+
+impl EdgeRow {
+    /// Both ends, as they are printed: `cart → store`.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        format!("{} → {}", end(&self.caller), end(&self.callee))
+    }
+}
+
+/// The name of an end: of a path the last name, of an interface all of it.
+fn end(end: &str) -> &str {
+    if end.starts_with('/') { last_name(end) } else { end }
 }
 
 /// How long calls took, nanoseconds.

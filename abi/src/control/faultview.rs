@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::fault::{Fault, Frame, Trap};
 
 /// A record of a fault.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct FaultView {
     /// What happened, as one word: the name of the trap.
     pub kind: String,

@@ -9,6 +9,8 @@ use crate::limits::MAX_REQUEST_BYTES;
 /// One request. Processes are named by path: who asks has found that out with [`Request::Summary`] before.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Request {
+    /// Whether anybody is there.
+    Alive,
     /// The tree, in short.
     Summary,
     /// The tree, with what its processes have loaded and import.
@@ -47,6 +49,8 @@ pub enum Request {
         path: Option<String>,
         /// From which number on.
         from: u64,
+        /// The last so many instead.
+        tail: Option<u32>,
         /// How long to wait if there is nothing yet, milliseconds.
         wait_ms: u32,
     },
@@ -60,12 +64,14 @@ pub enum Request {
         /// Its path.
         path: String,
     },
-    /// Trace calls from now on, until the connection ends.
+    /// Trace calls from now on, until the connection ends. The answer is the edges that are traced.
     Trace {
         /// Only calls that this process makes or serves.
         path: Option<String>,
         /// Only edges that fit this pattern.
         edge: Option<String>,
+        /// Only count and time them, also those that are not counted otherwise.
+        only_count: bool,
     },
     /// The calls that were traced since the last such request.
     Traced {
@@ -112,7 +118,8 @@ mod tests {
 
     #[test]
     fn a_request_comes_through() {
-        let asked = Request::Logs { path: Some("/shop/store".to_owned()), from: 3, wait_ms: 1000 };
+        let asked =
+            Request::Logs { path: Some("/shop/store".to_owned()), from: 3, tail: None, wait_ms: 1000 };
         let mut inbox = Inbox::new("a request", MAX_REQUEST_BYTES);
         inbox.push(&asked.to_frame().unwrap());
         let frame = inbox.frame().unwrap().unwrap();

@@ -26,7 +26,7 @@ pub enum Response {
     Summary(TreeSummary),
     /// To [`super::request::Request::Tree`].
     Tree(TreeView),
-    /// To [`super::request::Request::Edges`].
+    /// To [`super::request::Request::Edges`] and `Trace`.
     Edges(Vec<EdgeRow>),
     /// To [`super::request::Request::Inspect`].
     Inspection(Box<Inspection>),

@@ -101,6 +101,7 @@ pub(super) fn link(
         edges: linker.edges.list,
         exported: linker.exported.into_values().collect(),
         blueprint: None,
+        options: options.clone(),
     })
 }
 

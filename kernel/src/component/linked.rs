@@ -12,7 +12,8 @@ use abi::types::{FuncType, ResourceType};
 
 use super::apart::blueprint::Blueprint;
 use super::observe::known_edge::KnownEdge;
-use super::port::Port;
+use super::options::LinkOptions;
+use super::port::{EdgePolicy, Port};
 use crate::host::{HostFunc, HostResource};
 use crate::jit::fuse::Adapters;
 use crate::jit::fuse::spec::AdapterSpec;
@@ -243,6 +244,8 @@ pub struct Linked {
     pub(crate) exported: Vec<BTreeMap<Box<str>, Export>>,
     /// How it was linked, for whoever is to do it again elsewhere.
     pub(crate) blueprint: Option<Blueprint>,
+    /// How it was linked.
+    pub(crate) options: LinkOptions,
 }
 
 impl Linked {
@@ -306,6 +309,13 @@ impl Linked {
     #[must_use]
     pub fn domains(&self) -> usize {
         self.domains.len()
+    }
+
+    /// What holds for calls of one process by another, if that is in another domain.
+    #[must_use]
+    pub fn boundary(&self, caller: &ProcessInfo, callee: &ProcessInfo) -> Option<EdgePolicy> {
+        let policy = || self.options.policy((&caller.name, &caller.path), (&callee.name, &callee.path));
+        (caller.place.domain != callee.place.domain).then(policy)
     }
 
     /// What the outermost component exports.

@@ -384,6 +384,13 @@ impl Peers {
         Some(ProcessId { index: self.first_pid + offset, generation: self.generation(place.domain) })
     }
 
+    /// The limits of a process, by its place in the tree.
+    pub fn quota(&self, index: usize) -> Option<Quota> {
+        let place = self.linked.processes.get(index)?.place;
+        let quotas = self.slots[place.domain as usize].quotas.lock();
+        quotas.iter().find(|(process, _)| *process == place.process).map(|(_, quota)| *quota)
+    }
+
     /// Limits a process, in this life of its domain and the next ones.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use abi::fault::{Fault, Trap};
 use abi::state::ProcessState;
@@ -35,6 +36,8 @@ struct State {
     /// How many faults there were, those included that are not kept.
     faulted: u64,
     ended: Option<Trap>,
+    /// When this life began.
+    began: Option<Instant>,
 }
 
 /// One process.
@@ -95,6 +98,7 @@ impl Standing {
         let mut state = self.state();
         state.processes = vec![starting; self.meters.len()];
         state.ended = None;
+        state.began = Some(Instant::now());
     }
 
     /// Everything is loaded.
@@ -225,6 +229,11 @@ impl Standing {
     /// Why it has ended, if it has.
     pub fn ended(&self) -> Option<Trap> {
         self.state().ended.clone()
+    }
+
+    /// How long ago this life began.
+    pub fn age(&self) -> Duration {
+        self.state().began.map_or(Duration::ZERO, |began| began.elapsed())
     }
 
     /// A process as it stands; one that a thread has called and is not back from is running.

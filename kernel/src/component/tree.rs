@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use abi::fault::{Fault, Trap};
 use abi::id::ProcessId;
@@ -64,6 +65,12 @@ pub struct ProcessView<'t> {
     pub handles: u32,
     /// What it has used.
     pub meters: Meters,
+    /// What it may hold, if that is limited.
+    pub quota: Option<Quota>,
+    /// How long ago this life of its domain began.
+    pub age: Duration,
+    /// Whether other processes are in its domain.
+    pub shares_domain: bool,
 }
 
 /// What a process has used since its tree was launched, in all lives of its domain.
@@ -361,6 +368,9 @@ impl Tree {
                 faults: read(&meter.faults),
                 peak_memory_bytes: read(&meter.peak_memory),
             },
+            quota: self.peers.quota(index),
+            age: standing.age(),
+            shares_domain: self.linked().domains[domain as usize].processes.len() > 1,
         })
     }
 }
