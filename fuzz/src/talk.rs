@@ -57,7 +57,7 @@ fn case(bytes: &mut Unstructured<'_>) -> Result<()> {
     match bytes.int_in_range(0..=3)? {
         0 => arrives(bytes),
         1 => {
-            let stream = bytes.take_rest();
+            let stream = bytes.bytes(bytes.len())?;
             converse_with(stream);
             Ok(())
         }
