@@ -7,7 +7,8 @@
 //!
 //! Both are a [`Relay`]: it imports `h`, and exports `h2` of the same type. Parameters and results stay where they are: the
 //! lowered function takes what the lifted one is given, and where a result is in memory both mean the same address. A relay
-//! can be told to do otherwise, so that the text of a hostile guest is that of an honest one but for its lie.
+//! can be told to do otherwise, so that the text of a hostile guest is that of an honest one but for its lie. What one relay
+//! lets pass the next one would find, so relays can be [`Relays::marked`]: then they tell the host how far a call came.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -87,6 +88,16 @@ pub struct Relays {
     in_memory: bool,
     /// Drops the parameters that are borrowed.
     drops: String,
+    is_marked: bool,
+}
+
+/// What a marked relay tells the host, by its import `mark`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// 0 when it is called, and 3 when its own call has returned.
+    Front,
+    /// 1 and 2.
+    Back,
 }
 
 impl Relays {
@@ -107,6 +118,7 @@ impl Relays {
             lifted: Passing::lifted(&params, &results),
             in_memory: matches!(results, Passing::Memory(_)),
             drops: drops(ty, &params),
+            is_marked: false,
         };
         let mut func = "(func".to_owned();
         for (name, ty) in &ty.params {
@@ -121,7 +133,13 @@ impl Relays {
         Some(relays)
     }
 
-    /// How many core parameters the function has that a relay is called by.
+    /// The same relays, which call the import `mark` with a number as [`Who`] says.
+    #[must_use]
+    pub fn marked(self) -> Relays {
+        Relays { is_marked: true, ..self }
+    }
+
+    /// The core parameters of the function that a relay is called by.
     #[must_use]
     pub fn core_params(&self) -> &[CoreType] {
         &self.lifted.0
@@ -130,11 +148,14 @@ impl Relays {
     /// A component in which a front calls a back, which calls the import `h`; exported as `h`.
     #[must_use]
     pub fn pair(&self, front: &Relay, back: &Relay) -> String {
-        let (front, back) = (self.component("$Front", front), self.component("$Back", back));
+        let (front, back) = (self.component(Who::Front, front), self.component(Who::Back, back));
         let types = self.types();
         let resources = self.resources.iter().map(|number| format!("r{number}"));
         let names = resources.chain((0..self.named.len()).map(|at| format!("n{at}")));
-        let with: String = names.map(|name| format!(" (with \"{name}\" (type ${name}))")).collect();
+        let mut with: String = names.map(|name| format!(" (with \"{name}\" (type ${name}))")).collect();
+        if self.is_marked {
+            with += " (with \"mark\" (func $mark))";
+        }
         format!(
             "(component\n{types}  (import \"h\" (func $h (type $f)))\n{front}{back}  \
              (instance $back (instantiate $Back{with} (with \"h\" (func $h))))\n  \
@@ -145,8 +166,8 @@ impl Relays {
 
     /// One relay as a component of its own.
     #[must_use]
-    pub fn alone(&self, relay: &Relay) -> String {
-        self.component("$Alone", relay)
+    pub fn alone(&self, who: Who, relay: &Relay) -> String {
+        self.component(who, relay)
     }
 
     fn types(&self) -> String {
@@ -159,10 +180,13 @@ impl Relays {
             push(&mut text, format_args!("  (import \"n{at}\" (type $n{at} (eq $d{at})))\n"));
         }
         push(&mut text, format_args!("  (type $f {})\n", self.func));
+        if self.is_marked {
+            text += "  (import \"mark\" (func $mark (param \"at\" u32)))\n";
+        }
         text
     }
 
-    fn component(&self, name: &str, relay: &Relay) -> String {
+    fn component(&self, who: Who, relay: &Relay) -> String {
         let encoding = match relay.encoding {
             Encoding::Utf8 => "utf8",
             Encoding::Utf16 => "utf16",
@@ -172,23 +196,28 @@ impl Relays {
             "string-encoding={encoding} (memory (core memory $libc \"mem\")) (realloc (core func $libc \"realloc\"))"
         );
         let post = relay.post_return.as_ref().map_or("", |_| " (post-return (core func $m \"post\"))");
-        let (types, libc, main) = (self.types(), libc(relay, &self.imported_drops()), self.main(relay));
+        let (types, libc, main) = (self.types(), libc(relay, &self.imported_drops()), self.main(who, relay));
         let each = |write: &dyn Fn(&u32) -> String| self.resources.iter().map(write).collect::<String>();
         let canon = each(&|number| format!("  (core func $drop{number} (canon resource.drop $r{number}))\n"));
+        let (mark, marks) = if self.is_marked {
+            ("  (core func $mark' (canon lower (func $mark)))\n", " (export \"mark\" (func $mark'))")
+        } else {
+            ("", "")
+        };
         let drops = each(&|number| format!(" (export \"drop{number}\" (func $drop{number}))"));
         format!(
-            "(component {name}\n{types}  (import \"h\" (func $h (type $f)))\n{canon}{libc}  \
+            "(component ${who:?}\n{types}  (import \"h\" (func $h (type $f)))\n{canon}{mark}{libc}  \
              (core instance $libc (instantiate $libc (with \"\" (instance{drops}))))\n  \
              (core func $h' (canon lower (func $h) {options}))\n{main}  \
              (core instance $m (instantiate $m (with \"\" (instance (export \"h\" (func $h')) \
-             (export \"mem\" (memory $libc \"mem\")){drops}))))\n  \
+             (export \"mem\" (memory $libc \"mem\")){drops}{marks}))))\n  \
              (func $h2 (type $f) (canon lift (core func $m \"h\") {options}{post}))\n  \
              (export \"h2\" (func $h2)))\n"
         )
     }
 
     /// The core module that passes on.
-    fn main(&self, relay: &Relay) -> String {
+    fn main(&self, who: Who, relay: &Relay) -> String {
         let core = |types: &[CoreType]| types.iter().map(|ty| format!(" {}", core_name(*ty))).collect();
         let [lowered, lowered_results, lifted, lifted_results]: [String; 4] =
             [&self.lowered.0, &self.lowered.1, &self.lifted.0, &self.lifted.1].map(|types| core(types));
@@ -209,11 +238,15 @@ impl Relays {
         let post = relay.post_return.as_ref().map_or_else(String::new, |body| {
             format!("\n    (func (export \"post\") (param{lifted_results}) {body})")
         });
+        let mark =
+            |at: u32| if self.is_marked { format!("(call $mark (i32.const {at}))") } else { String::new() };
+        let (enters, returned) = if who == Who::Front { (mark(0), mark(3)) } else { (mark(1), mark(2)) };
+        let import = if self.is_marked { "(import \"\" \"mark\" (func $mark (param i32)))" } else { "" };
         format!(
             "  (core module $m (import \"\" \"h\" (func $h (param{lowered}) (result{lowered_results})))\n    \
-             (import \"\" \"mem\" (memory 1)){imports}\n    \
+             (import \"\" \"mem\" (memory 1)){imports}{import}\n    \
              (func $main (export \"h\") (param{lifted}) (result{lifted_results})\n      \
-             {before} (call $h {args}) {drops} {returns}){post})\n",
+             {enters} {before} (call $h {args}) {returned} {drops} {returns}){post})\n",
             imports = self.imported_drops(),
             before = relay.before,
         )

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use abi::fault::Trap;
 use abi::plan::Passing;
-use abi::relay::{Relay, Relays};
+use abi::relay::{Relay, Relays, Who};
 use abi::run;
 use abi::side::Side;
 use abi::types::{FuncType, ResourceType};
@@ -60,6 +60,8 @@ pub struct Call {
 /// What became of a call.
 #[derive(Clone, Debug)]
 pub struct Outcome {
+    /// How far the call came, as [`Who`] counts: what one rung lets pass the next check on the way would find.
+    pub steps: Vec<u32>,
     /// What arrived at the far end, if the call came that far.
     pub seen: Option<Vec<Value>>,
     /// What came back.
@@ -69,7 +71,7 @@ pub struct Outcome {
 impl Outcome {
     /// As text: NaN is not equal to itself, and what both look like is.
     pub fn text(&self) -> String {
-        format!("{self:?}")
+        format!("steps {:?}, seen {:?}, returned {:?}", self.steps, self.seen, self.returned)
     }
 }
 
@@ -96,7 +98,11 @@ impl Case {
     /// The same with guests that mean well: what was sent arrives, and what was returned comes back.
     pub fn echo(&self, calls: &[Call]) {
         for (outcome, call) in self.agree(calls).iter().zip(calls) {
-            let honest = Outcome { seen: Some(call.args.clone()), returned: Ok(call.result.clone()) };
+            let honest = Outcome {
+                steps: vec![0, 1, 2, 3],
+                seen: Some(call.args.clone()),
+                returned: Ok(call.result.clone()),
+            };
             assert_eq!(outcome.text(), honest.text(), "{}: what came of it, what was sent", self.ty);
         }
     }
@@ -160,6 +166,7 @@ fn system(workers: usize) -> System {
 struct Routes {
     engine: Engine,
     far: Arc<Far>,
+    marks: Arc<Marks>,
     bridge: Arc<Bridge>,
     /// Front and back in one domain, and each in its own.
     together: Arc<Linked>,
@@ -175,15 +182,16 @@ struct Routes {
 impl Routes {
     fn new(case: &Case) -> Routes {
         let engine = Engine::new().unwrap();
-        let relays = Relays::of(&case.ty).expect("values that fit into a relay's memory");
+        let relays = Relays::of(&case.ty).expect("values that fit into a relay's memory").marked();
         let far = Arc::new(Far::default());
         let bridge = Arc::new(Bridge::default());
+        let marks = Arc::new(Marks::default());
         let link = |text: &str, host: Arc<dyn HostFunc>, isolate| {
             let wasm = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
             let executable =
                 Executable::parse(&engine, &wasm).unwrap_or_else(|error| panic!("{error}\n{text}"));
             let options = LinkOptions { isolate, ..LinkOptions::new("ladder") };
-            let linked = executable.link(&offers(host), &options);
+            let linked = executable.link(&offers(host, &marks), &options);
             Arc::new(linked.unwrap_or_else(|error| panic!("{error}\n{text}")))
         };
         let pair = relays.pair(&case.front, &case.back);
@@ -192,14 +200,15 @@ impl Routes {
             together: link(&pair, host(), Isolate::Nothing),
             apart: link(&pair, host(), Isolate::All),
             front: link(
-                &relays.alone(&case.front),
+                &relays.alone(Who::Front, &case.front),
                 Arc::clone(&bridge) as Arc<dyn HostFunc>,
                 Isolate::Nothing,
             ),
-            back: link(&relays.alone(&case.back), host(), Isolate::Nothing),
+            back: link(&relays.alone(Who::Back, &case.back), host(), Isolate::Nothing),
             one: system(1),
             two: system(2),
             far,
+            marks,
             bridge,
             engine,
         }
@@ -211,7 +220,6 @@ impl Routes {
 
     fn outcome(&self, rung: Rung, call: &Call) -> Outcome {
         *lock(&self.far.result) = call.result.clone();
-        lock(&self.far.seen).take();
         let returned = match rung {
             Rung::Interpreted => {
                 *lock(&self.bridge.0) = Some(self.tree(&self.back));
@@ -222,7 +230,8 @@ impl Routes {
             Rung::Handoff => self.carried(&self.one, &call.args),
             Rung::Channel => self.carried(&self.two, &call.args),
         };
-        Outcome { seen: lock(&self.far.seen).take(), returned }
+        let steps = std::mem::take(&mut *lock(&self.marks.0));
+        Outcome { steps, seen: lock(&self.far.seen).take(), returned }
     }
 
     fn tree(&self, linked: &Arc<Linked>) -> Tree {
@@ -246,8 +255,9 @@ impl Routes {
 }
 
 /// What the host offers to relays.
-fn offers(host: Arc<dyn HostFunc>) -> Imports {
+fn offers(host: Arc<dyn HostFunc>, marks: &Arc<Marks>) -> Imports {
     let mut imports = Imports::default();
+    imports.names.insert("mark".to_owned(), Import::Func(Arc::clone(marks) as Arc<dyn HostFunc>));
     imports.names.insert("h".to_owned(), Import::Func(host));
     for number in 0..2 {
         let resource = HostResource { ty: ResourceType::host(number), drop: None };
@@ -284,6 +294,25 @@ impl HostFunc for Far {
             *lock(&self.seen) = Some(args);
             Ok(lock(&self.result).clone())
         })
+    }
+}
+
+/// How far a call came.
+#[derive(Default)]
+struct Marks(Mutex<Vec<u32>>);
+
+impl HostFunc for Marks {
+    fn ty(&self) -> Option<&FuncType> {
+        None
+    }
+
+    fn call(&self, call: &mut dyn HostCall) -> Result<(), Trap> {
+        let (mut steps, step) = (lock(&self.0), call.core()[0] as u32);
+        // Who calls itself comes by again and again.
+        if !steps.contains(&step) {
+            steps.push(step);
+        }
+        Ok(())
     }
 }
 
