@@ -13,11 +13,13 @@
 //! - [`domain`]: the unit of fault, and what runs in it
 //! - [`quota`]: what a process may hold
 //! - [`sched`]: which guest thread runs where, for how long
+//! - [`floor`]: what the machine takes without any of this, for those who measure
 //! - [`host`]: functions and resources that the host gives to guests
 
 pub mod arch;
 pub mod component;
 pub mod domain;
+pub mod floor;
 pub mod host;
 pub mod instance;
 pub mod jit;

@@ -10,6 +10,7 @@ use crate::confine::{Boundaries, Limits};
 use crate::control::scraping::MetricsAddress;
 use crate::exit_code;
 use crate::fuzz::FuzzArgs;
+use crate::gauge::BenchArgs;
 use crate::grant::{Dir, NetworkArgs, Var};
 use crate::live::Workers;
 use crate::paint::When;
@@ -86,6 +87,8 @@ pub enum Command {
     Wast(WastArgs),
     /// Look for calls that make a component trap, hang, leak or contradict itself.
     Fuzz(FuzzArgs),
+    /// Measure what calls take on this machine, beside what the machine itself takes.
+    Bench(BenchArgs),
     /// Print a shell's completion script.
     Completions {
         /// Which shell.

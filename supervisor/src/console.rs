@@ -14,7 +14,7 @@ use crate::live::Aftermath;
 use crate::paint::Paint;
 use crate::program::Program;
 use crate::watch::{asking, dumping, inspecting, listing, printed, steering, top, traced_lines, wayfinding};
-use crate::{blame, check, fuzz, image_file, launch, manifest, survey, wast, world};
+use crate::{blame, check, fuzz, gauge, image_file, launch, manifest, survey, wast, world};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -129,6 +129,7 @@ fn perform(command: &Command, paints: Paints) -> Result<Exit, Trouble> {
             Err(error) => Err(Complaint::new(Exit::Failed, "scripts cannot be run").because(error).into()),
         },
         Command::Fuzz(args) => fuzz::run(args, paints),
+        Command::Bench(args) => gauge::run(args, paints),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Args::command(), "atoll", &mut script);

@@ -31,7 +31,7 @@ pub const TABLE: [(&str, &str); 9] = [
     ("0", "success"),
     (
         "1",
-        "the guest's `run` returned an error, a script of `atoll wast` failed, or `atoll fuzz` found something",
+        "the guest's `run` returned an error, a script of `atoll wast` failed, `atoll fuzz` found something, or `atoll bench --compare` found a row slower",
     ),
     ("2", "the command line is wrong"),
     ("125", "atoll itself failed, as when memory or disk is full"),

@@ -139,7 +139,10 @@ pub fn parse(engine: &Engine, path: &str, bytes: &[u8]) -> Result<Executable, Co
 }
 
 /// Links an executable to the system servers.
-fn link(path: &str, executable: &Executable, boundaries: &Boundaries) -> Result<Linked, Complaint> {
+///
+/// # Errors
+/// Nobody provides an import, or there is no such boundary.
+pub fn link(path: &str, executable: &Executable, boundaries: &Boundaries) -> Result<Linked, Complaint> {
     let linked =
         executable.link(&offers(), &boundaries.link_options(tree_name(path))).map_err(
             |error| match error {

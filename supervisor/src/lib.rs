@@ -14,6 +14,7 @@
 //! - [`treetext`]: the tree of processes as text; [`spent`]: what was used; [`ending`]: all of it after a run
 //! - [`manifest`]: a tree described in a file; [`compose`]: one component out of several, wired
 //! - [`complaint`], [`blame`]: what a person reads when something cannot be done, and when a guest faults
+//! - [`gauge`]: measures calls, beside what the machine takes for the same
 //! - [`fuzz`]: looks for calls that make a component fail
 //! - [`wast`]: runs the scripts of WebAssembly's official suites
 //! - [`control`]: the socket of a running tree, and the line to it; [`watch`]: the commands that use it
@@ -35,6 +36,7 @@ pub mod control;
 mod ending;
 pub mod exit_code;
 pub mod fuzz;
+pub mod gauge;
 pub mod grant;
 pub mod image_file;
 mod interrupt;

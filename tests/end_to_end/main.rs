@@ -6,6 +6,7 @@
 //! - [`usage`]: command lines, help, wrong files and what is said of them
 //! - [`examples`]: every file of `examples/`
 //! - [`hunting`]: `atoll fuzz`
+//! - [`gauging`]: `atoll bench`
 //! - [`guests`]: components that real toolchains made, committed under `tests/guests`
 //! - [`apart`]: domains: what a fault takes with it, limits, signals
 //! - [`reaching`]: the network, and who may reach what of it
@@ -20,6 +21,7 @@ mod background;
 mod checking;
 mod examples;
 mod foreign;
+mod gauging;
 mod guests;
 mod hunting;
 mod intruders;

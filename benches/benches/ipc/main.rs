@@ -27,6 +27,7 @@ fn main() {
     let only = std::env::var("ATOLL_ROW").unwrap_or_default();
     let criterion = !smoke && std::env::var_os("ATOLL_CRITERION").is_some();
     let mut criterion = criterion.then(quick);
+    println!("{}\n", machine());
     println!("{}", Score::HEAD);
     for make in rows::all() {
         let mut row = make();
@@ -41,6 +42,22 @@ fn main() {
     if let Some(criterion) = criterion {
         criterion.final_summary();
     }
+}
+
+/// What the table was measured on, and how.
+fn machine() -> String {
+    let file = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let info = file("/proc/cpuinfo");
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let load = file("/proc/loadavg");
+    format!(
+        "{}, {cores} cores, Linux {}, load {}. Wasmtime as benches/Cargo.toml pins it. Medians of turns; × is atoll's time divided by \
+         that of the column before it, the median of the turns.",
+        model.map_or("an unknown processor", |(_, name)| name),
+        file("/proc/sys/kernel/osrelease").trim(),
+        load.split(' ').next().unwrap_or_default(),
+    )
 }
 
 fn quick() -> Criterion {

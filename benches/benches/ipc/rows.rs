@@ -1,6 +1,7 @@
 //! The rows of the table: who does what, and what it must reach.
 
 use atoll_benches::contest::{Clock, Goal, Row, Who, Work};
+use kernel::component::link::Isolate;
 
 use crate::{floors, ours, over_boundaries, theirs};
 
@@ -69,6 +70,8 @@ pub fn all() -> Vec<Make> {
     }));
     rows.push(Box::new(instantiate));
     rows.extend(over_boundaries::rows());
+    rows.push(Box::new(spawn));
+    rows.push(Box::new(restart));
     rows
 }
 
@@ -125,6 +128,29 @@ fn instantiate() -> Row<'static> {
     Made { row }.must(0.5, Who::Best).row
 }
 
+/// A domain with its thread and its mailbox, on a machine, and its end. What the machine's worker does counts too.
+fn spawn() -> Row<'static> {
+    let bytes = guest("memory");
+    let ours = ours::Guest::new(&bytes).spawns();
+    let theirs = |who| theirs::Guest::new(who, true, &bytes).launches();
+    let rivals = (theirs(Who::Default), theirs(Who::Best));
+    let mut row = row("spawn of a domain, and its end", ours, ("–", Box::new(|_| ())), rivals);
+    row.contenders.remove(1);
+    Row { clock: Clock::OsProcess, ..row }
+}
+
+/// Theirs is another store: all that it had.
+fn restart() -> Row<'static> {
+    let bytes = guest("worker");
+    let isolate = Isolate::Named(vec!["worker".to_owned()]);
+    let ours = ours::Guest::isolating(&bytes, isolate).launch().restarts(1, "fail", "add");
+    let theirs = |who| theirs::Guest::new(who, true, &bytes).restarts("fail", "add");
+    let rivals = (theirs(Who::Default), theirs(Who::Best));
+    let mut row = row("fault and restart", ours, ("–", Box::new(|_| ())), rivals);
+    row.contenders.remove(1);
+    row
+}
+
 fn row(
     name: &str,
     ours: Work<'static>,
@@ -147,6 +173,7 @@ pub fn guest(file: &str) -> Vec<u8> {
         "counter" => include_str!("guests/counter.wat"),
         "edge" => include_str!("guests/edge.wat"),
         "memory" => include_str!("guests/memory.wat"),
+        "worker" => include_str!("guests/worker.wat"),
         other => panic!("there is no guest `{other}`"),
     };
     wat::parse_str(text).expect("the guest is well formed")

@@ -61,6 +61,31 @@ impl Guest {
     }
 }
 
+impl Guest {
+    /// Has the guest fault, throws its store away as nothing in it can be called any more, makes another, and calls that.
+    pub fn restarts(self, fails: &'static str, works: &'static str) -> Work<'static> {
+        let launch = move || {
+            let mut store = Store::new(&self.engine, ());
+            let instance = self.pre.instantiate(&mut store).expect("instantiates");
+            (store, instance)
+        };
+        let mut running = launch();
+        Box::new(move |count| {
+            for next in 0..count {
+                let (store, instance) = &mut running;
+                let fail =
+                    instance.get_typed_func::<(u32, u32), (u32,)>(&mut *store, fails).expect("exports it");
+                fail.call(&mut *store, (next, 1)).expect_err("it traps");
+                running = launch();
+                let (store, instance) = &mut running;
+                let work =
+                    instance.get_typed_func::<(u32, u32), (u32,)>(&mut *store, works).expect("exports it");
+                assert_eq!(work.call(&mut *store, (next, 1)).expect("does not trap").0, next + 1);
+            }
+        })
+    }
+}
+
 impl Running {
     /// Has the guest loop.
     pub fn work(&self, name: &str, size: u32) -> Work<'static> {
