@@ -5,11 +5,13 @@ use std::sync::Arc;
 use abi::fault::Fault;
 use abi::value::Value;
 use ipc::launched::Launched;
-use ipc::system::{Placement, System};
+use ipc::system::{Place, Placement, System};
+use kernel::component::error::LaunchError;
 use kernel::component::executable::Executable;
 use kernel::component::link::{Isolate, LinkOptions};
 use kernel::host::{HostFunc, Import, Imports};
 use kernel::jit::engine::Engine;
+use kernel::quota::Quotas;
 use kernel::sched::machine::MachineOptions;
 
 use super::load::{self, Load};
@@ -30,10 +32,12 @@ pub enum Rung {
     Handoff,
     /// Two domains on two workers.
     Channel,
+    /// Two operating-system processes.
+    Process,
 }
 
-/// The rungs that this build has, from the bottom.
-pub const RUNGS: [Rung; 3] = [Rung::Fused, Rung::Handoff, Rung::Channel];
+/// All rungs, from the bottom.
+pub const RUNGS: [Rung; 4] = [Rung::Fused, Rung::Handoff, Rung::Channel, Rung::Process];
 
 impl Rung {
     /// As it is written.
@@ -43,6 +47,7 @@ impl Rung {
             Rung::Fused => "fused",
             Rung::Handoff => "handoff",
             Rung::Channel => "channel",
+            Rung::Process => "process",
         }
     }
 
@@ -53,13 +58,23 @@ impl Rung {
             Rung::Fused => "both in one domain",
             Rung::Handoff => "two domains on one worker",
             Rung::Channel => "two domains on two workers",
+            Rung::Process => "two operating-system processes",
         }
     }
 
     fn workers(self) -> usize {
         match self {
-            Rung::Fused | Rung::Handoff => 1,
+            Rung::Fused | Rung::Handoff | Rung::Process => 1,
             Rung::Channel => 2,
+        }
+    }
+
+    /// Where a domain runs: 0 is the caller's, 1 the callee's.
+    fn place(self, domain: u32) -> Place {
+        match (self, domain) {
+            (Rung::Channel, 1) => Place::Worker(1),
+            (Rung::Process, 1) => Place::OwnProcess,
+            _ => Place::Worker(0),
         }
     }
 }
@@ -93,11 +108,11 @@ impl Guests {
         Ok(Guests { engine, executable })
     }
 
-    /// Brings them up for a rung.
+    /// Brings them up for a rung; or says why there is no such rung here.
     ///
     /// # Errors
     /// There is no machine, or no memory.
-    pub fn start(&self, rung: Rung) -> Result<Course, Trouble> {
+    pub fn start(&self, rung: Rung) -> Result<Result<Course, String>, Trouble> {
         let watch = Arc::new(Stopwatch::new());
         let mut imports = Imports::default();
         imports.names.insert("tick".to_owned(), Import::Func(Arc::clone(&watch) as Arc<dyn HostFunc>));
@@ -112,10 +127,13 @@ impl Guests {
         let linked = linked.map_err(|error| failed("the guests of the bench").because(error))?;
         let options = MachineOptions { workers: Some(rung.workers()), ..MachineOptions::default() };
         let system = System::start(options).map_err(|error| failed("no machine to run on").because(error))?;
-        let placement = Placement::default();
-        let launched = system.launch(&self.engine, Arc::new(linked), Box::new(()), placement);
-        let launched = launched.map_err(|error| live::unlaunched(NAME, error))?;
-        Ok(Course { launched, watch, _system: system })
+        let placement = |domain, _: &str| Placement { place: rung.place(domain), ..Placement::default() };
+        let (linked, quotas) = (Arc::new(linked), Quotas::default());
+        match system.launch_within(&self.engine, linked, Box::new(()), quotas, placement) {
+            Ok(launched) => Ok(Ok(Course { launched, watch, _system: system })),
+            Err(LaunchError::Resource(why)) if rung == Rung::Process => Ok(Err(why)),
+            Err(error) => Err(live::unlaunched(NAME, error)),
+        }
     }
 }
 
@@ -137,7 +155,7 @@ impl Course {
 
 #[cfg(test)]
 mod tests {
-    use super::{Guests, RUNGS};
+    use super::{Guests, RUNGS, Rung};
     use crate::gauge::load::LOADS;
 
     #[test]
@@ -145,6 +163,10 @@ mod tests {
         let guests = Guests::compile().expect("our own guests");
         for rung in RUNGS {
             let course = guests.start(rung).unwrap_or_else(|trouble| panic!("{rung:?}: {trouble:?}"));
+            let Ok(course) = course else {
+                assert_eq!(rung, Rung::Process);
+                continue;
+            };
             for load in &LOADS {
                 let readings =
                     course.send(load, 3, 2).unwrap_or_else(|trouble| panic!("{load:?}: {trouble:?}"));

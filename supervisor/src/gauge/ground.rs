@@ -44,6 +44,7 @@ impl Floor {
             Rung::Fused => Floor::Copy,
             Rung::Handoff => Floor::Switches,
             Rung::Channel => Floor::Threads,
+            Rung::Process => Floor::Processes,
         }
     }
 

@@ -8,7 +8,7 @@ use super::ground::{Floor, Ground};
 use super::load::{LOADS, Load};
 use super::pacing::{Pace, TURNS};
 use super::readings::Readings;
-use super::sheet::{FloorRow, Row, Sheet};
+use super::sheet::{Absent, FloorRow, Row, Sheet};
 use crate::complaint::Complaint;
 use crate::console::Trouble;
 use crate::exit_code::Exit;
@@ -40,7 +40,13 @@ pub fn measure(args: &IpcArgs) -> Result<Sheet, Trouble> {
     let times = if args.output.quick { QUICK } else { USUAL };
     let rows = rungs.len() * loads.len();
     for rung in rungs {
-        let course = guests.start(rung)?;
+        let course = match guests.start(rung)? {
+            Ok(course) => course,
+            Err(why) => {
+                sheet.absent.push(Absent { rung: rung.name().to_owned(), why });
+                continue;
+            }
+        };
         for &load in &loads {
             let done = sheet.rows.len();
             let _progress = Progress::of(&format!("{} of {rows}: {}, {}", done + 1, rung.name(), load.name));

@@ -188,3 +188,20 @@ fn read(file: &Path) -> Result<Sheet, Complaint> {
             .advise("write one with `atoll bench … --save FILE`, by the same version")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use crate::args::Args;
+
+    #[test]
+    fn help_teaches() {
+        let mut command = Args::command();
+        let bench = command.find_subcommand_mut("bench").expect("there is one");
+        for name in ["ipc", "call"] {
+            let what = bench.find_subcommand_mut(name).expect("there is one");
+            insta::assert_snapshot!(what.render_long_help().to_string());
+        }
+    }
+}

@@ -23,6 +23,17 @@ pub struct Sheet {
     pub machine: Surroundings,
     /// In order.
     pub rows: Vec<Row>,
+    /// Rungs that are not there.
+    pub absent: Vec<Absent>,
+}
+
+/// A rung that could not be measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absent {
+    /// Its name.
+    pub rung: String,
+    /// Why not.
+    pub why: String,
 }
 
 /// One thing that was measured.
@@ -79,7 +90,15 @@ impl Sheet {
     #[must_use]
     pub fn begin(kind: &str, quick: bool) -> Sheet {
         let machine = Surroundings::now();
-        Sheet { format: FORMAT, kind: kind.to_owned(), file: None, quick, machine, rows: Vec::new() }
+        Sheet {
+            format: FORMAT,
+            kind: kind.to_owned(),
+            file: None,
+            quick,
+            machine,
+            rows: Vec::new(),
+            absent: Vec::new(),
+        }
     }
 
     /// As `--json` prints it.

@@ -38,6 +38,10 @@ pub fn render(sheet: &Sheet, versus: Option<&Versus>, paint: Paint) -> String {
             _ => push(&mut text, format_args!("{line}\n")),
         }
     }
+    for absent in &sheet.absent {
+        let line = format!("{}: not measured: {}", absent.rung, absent.why);
+        push(&mut text, format_args!("{}\n", paint.text(Role::Note, line)));
+    }
     if let Some(versus) = versus {
         push(&mut text, format_args!("\n{}\n", verdict(versus)));
     }
@@ -164,7 +168,7 @@ fn push(text: &mut String, rest: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::render;
-    use crate::gauge::sheet::{FloorRow, Row, Sheet};
+    use crate::gauge::sheet::{Absent, FloorRow, Row, Sheet};
     use crate::gauge::surroundings::Surroundings;
     use crate::gauge::versus::Versus;
     use crate::paint::Paint;
@@ -199,12 +203,29 @@ mod tests {
             row("fused", "string 64 KiB", 65536, 1_226.0 * factor, 1_161.0),
             row("channel", "u32 pair", 0, 5_123_456.0 / factor, 4_000_000.0),
         ];
-        Sheet { format: 1, kind: "ipc".to_owned(), file: None, quick: false, machine, rows }
+        Sheet {
+            format: 1,
+            kind: "ipc".to_owned(),
+            file: None,
+            quick: false,
+            machine,
+            rows,
+            absent: Vec::new(),
+        }
     }
 
     #[test]
     fn a_table_names_the_machine_and_stands_beside_its_floors() {
-        insta::assert_snapshot!(render(&sheet(1.0), None, Paint::PLAIN), @"");
+        insta::assert_snapshot!(render(&sheet(1.0), None, Paint::PLAIN), @"
+        atoll 0.1.0 on A Processor, 2 cores, Linux 6.1; load 0.05
+
+                          median      p99  p99.9  calls/s   bytes/s  batch  floor                    ×
+        fused: both in one domain
+          u32 pair        1.7 ns   2.5 ns      –  534.8 M              100  native call   1.4 ns  1.21
+          string 64 KiB  1226 ns  1839 ns      –  741.5 k  45.3 GiB    100  native call  1161 ns  1.06
+        channel: two domains on two workers
+          u32 pair        5.1 ms   7.7 ms      –      177              100  native call   4.0 ms  1.28
+        ");
     }
 
     #[test]
@@ -213,9 +234,28 @@ mod tests {
         new.rows.push(row("call", "f(1)", 0, 900.0, 450.0));
         new.machine.load = 300;
         new.machine.release = false;
+        let why = "no process can be started".to_owned();
+        new.absent.push(Absent { rung: "process".to_owned(), why });
         let versus = Versus::new(&old, &new, 0.15);
         assert!(versus.is_slower());
-        insta::assert_snapshot!(render(&new, Some(&versus), Paint::PLAIN), @"");
+        insta::assert_snapshot!(render(&new, Some(&versus), Paint::PLAIN), @"
+        atoll 0.1.0 on A Processor, 2 cores, Linux 6.1; load 3.00
+        built for development: atoll's own part takes longer than with --release
+        the machine was busy with other work: take the percentiles for its, not ours
+        the older result is of another machine or another build
+
+                          median      p99  p99.9  calls/s   bytes/s  batch  floor                    ×   before  now ×
+        fused: both in one domain
+          u32 pair        1.7 ns   2.5 ns      –  534.8 M              100  native call   1.4 ns  1.21   1.7 ns   1.00
+          string 64 KiB  2452 ns  3678 ns      –  370.8 k  22.6 GiB    100  native call  1161 ns  2.11  1226 ns   2.00  slower
+        channel: two domains on two workers
+          u32 pair        2.6 ms   3.8 ms      –      355              100  native call   4.0 ms  0.64   5.1 ms   0.50  faster
+
+          f(1)            900 ns  1350 ns      –    1.0 M              100  native call   450 ns  2.00      new
+        process: not measured: no process can be started
+
+        1 slower by more than 15 %, 1 faster, 1 the same
+        ");
         let json: serde_json::Value = serde_json::from_str(&versus.to_json(&new)).expect("it is JSON");
         assert_eq!(json["compared"]["changes"][1]["change"], "slower");
         assert_eq!(json["rows"][1]["load"], "string 64 KiB");

@@ -10,13 +10,15 @@ use abi::run;
 use abi::side::Side;
 use abi::types::{FuncType, ResourceType};
 use abi::value::Value;
-use ipc::system::{Placement, System};
+use ipc::launched::Launched;
+use ipc::system::{Place, Placement, System};
 use kernel::component::executable::Executable;
 use kernel::component::link::{Isolate, LinkOptions};
 use kernel::component::linked::{Export, ExportedFunc, Linked};
 use kernel::component::tree::Tree;
 use kernel::host::{HostCall, HostFunc, HostResource, Import, Imports};
 use kernel::jit::engine::Engine;
+use kernel::quota::Quotas;
 use kernel::sched::machine::MachineOptions;
 
 /// How a call gets from front to back.
@@ -132,15 +134,18 @@ pub fn each_rung(text: &str, check: impl Fn(Rung, &mut Ask<'_>)) {
     };
     for rung in RUNGS {
         let isolate = if rung == Rung::Fused { Isolate::Nothing } else { Isolate::All };
-        let mut tree = Tree::launch(&engine, link(isolate), Box::new(())).unwrap();
+        let linked = link(isolate);
         match workers(rung) {
-            None => check(rung, &mut |name, args| {
-                let func = exported(&tree, name);
-                tree.call(&func, &args).map_err(|fault| fault.trap)
-            }),
+            None => {
+                let mut tree = Tree::launch(&engine, linked, Box::new(())).unwrap();
+                check(rung, &mut |name, args| {
+                    let func = exported(&tree, name);
+                    tree.call(&func, &args).map_err(|fault| fault.trap)
+                });
+            }
             Some(workers) => {
                 let system = system(workers);
-                let tree = system.run(tree, Placement::default());
+                let tree = launched(&system, workers, &engine, &linked);
                 check(rung, &mut |name, args| {
                     tree.call(&tree.func(&[name]).unwrap(), args).map_err(|fault| fault.trap)
                 });
@@ -160,6 +165,16 @@ fn workers(rung: Rung) -> Option<usize> {
 
 fn system(workers: usize) -> System {
     System::start(MachineOptions { workers: Some(workers), ..MachineOptions::default() }).unwrap()
+}
+
+/// Brings a tree up whose domains are at one worker each, by turns.
+fn launched(system: &System, workers: usize, engine: &Engine, linked: &Arc<Linked>) -> Launched {
+    let placement = |domain: u32, _: &str| Placement {
+        place: Place::Worker(domain as usize % workers),
+        ..Placement::default()
+    };
+    let linked = Arc::clone(linked);
+    system.launch_within(engine, linked, Box::new(()), Quotas::default(), placement).unwrap()
 }
 
 /// What front and back of a case were linked to.
@@ -227,8 +242,8 @@ impl Routes {
             }
             Rung::Fused => self.direct(&self.together, "h", &call.args),
             Rung::Nested => self.direct(&self.apart, "h", &call.args),
-            Rung::Handoff => self.carried(&self.one, &call.args),
-            Rung::Channel => self.carried(&self.two, &call.args),
+            Rung::Handoff => self.carried(&self.one, 1, &call.args),
+            Rung::Channel => self.carried(&self.two, 2, &call.args),
         };
         let steps = std::mem::take(&mut *lock(&self.marks.0));
         Outcome { steps, seen: lock(&self.far.seen).take(), returned }
@@ -245,10 +260,9 @@ impl Routes {
         tree.call(&func, args).map_err(|fault| fault.trap)
     }
 
-    /// Calls on a machine.
-    fn carried(&self, system: &System, args: &[Value]) -> Result<Option<Value>, Trap> {
-        let linked = Arc::clone(&self.apart);
-        let tree = system.launch(&self.engine, linked, Box::new(()), Placement::default()).unwrap();
+    /// Calls on a machine of so many workers. Of root, back and front, the last two are neighbours by number.
+    fn carried(&self, system: &System, workers: usize, args: &[Value]) -> Result<Option<Value>, Trap> {
+        let tree = launched(system, workers, &self.engine, &self.apart);
         let func = tree.func(&["h"]).unwrap();
         tree.call(&func, args.to_vec()).map_err(|fault| fault.trap)
     }
