@@ -39,6 +39,9 @@ pub struct PingPong {
     file: OwnedFd,
 }
 
+// SAFETY: it owns its mapping, and nothing of it belongs to a thread.
+unsafe impl Send for PingPong {}
+
 impl PingPong {
     /// Makes one that carries up to so many bytes.
     ///
