@@ -99,6 +99,12 @@ impl Live {
         &self.steward
     }
 
+    /// The tree as it runs on its machine.
+    #[must_use]
+    pub fn launched(&self) -> &Arc<Launched> {
+        &self.launched
+    }
+
     /// What it has used so far.
     #[must_use]
     pub fn used(&self) -> Used {

@@ -48,7 +48,20 @@ fn one_call_is_measured_as_often_as_is_said() {
     assert_eq!(sheet["rows"][0]["samples"], 60);
     assert_eq!(sheet["rows"][0]["load"], "order(4)");
     assert_eq!(sheet["rows"][0]["p99_ns"], Value::Null, "of 60 nobody is beyond the 99th");
-    call(&["order(4)", "--isolate", "all"]).exits(0);
+    let sheet = json(&call(&["order(4)", "--isolate", "all"]).exits(0));
+    let edge = |callee: &str| {
+        let edges = sheet["edges"].as_array().expect("edges");
+        edges
+            .iter()
+            .find(|edge| edge["callee"] == callee)
+            .unwrap_or_else(|| panic!("no edge to {callee}"))
+            .clone()
+    };
+    for callee in ["/shop/cart", "/shop/store"] {
+        let edge = edge(callee);
+        assert_eq!(edge["calls_each"], 1.0, "{edge}");
+        assert!(number(&edge["median_ns"]) > 0.0, "{edge}");
+    }
     call(&["order(12)"]).exits(134).says(&["in process /shop/store"]);
     call(&["oder(4)"]).exits(126).says(&["did you mean `order`?"]);
     call(&["order()"]).exits(2);

@@ -59,8 +59,8 @@ const CALL_HELP: &str = "Examples:
   atoll bench call --calls 1000 --json --invoke 'order(4)' shop.wasm
 
 The call is made again and again on one tree and each is timed, from outside: into the mailbox of its domain, and back. The
-floor is a crossbeam channel to another thread and back, which is the way it goes. Nothing is granted: no folders, no
-variables; output is discarded. Arguments are in WAVE, as for `atoll run`.
+floor is a crossbeam channel to another thread and back, which is the way it goes. Afterwards the edges below the call are
+counted and timed. Nothing is granted: no folders, no variables; output is discarded. Arguments are in WAVE, as for `atoll run`.
 
 The exit code is 1 if --compare finds it slower, and 134 if the guest traps.";
 

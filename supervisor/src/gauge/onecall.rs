@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use ipc::edges::{EdgeRow, End};
+use ipc::launched::Launched;
 use servers::Wasi;
 
 use super::CallArgs;
 use super::ground::{Floor, Ground};
 use super::pacing::TURNS;
 use super::readings::Readings;
-use super::sheet::{FloorRow, Row, Sheet};
+use super::sheet::{FloorRow, Hop, Row, Sheet};
 use crate::complaint::Complaint;
 use crate::console::Trouble;
 use crate::exit_code::Exit;
@@ -22,6 +24,8 @@ const USUAL: Duration = Duration::from_secs(3);
 const QUICK: Duration = Duration::from_millis(300);
 /// How much of that is called before anything counts.
 const WARM_UP: u32 = 10;
+/// Calls for which every edge is counted.
+const COUNTED_CALLS: u64 = 10_000;
 /// Samples of the floor.
 const FLOOR_SAMPLES: u32 = 2_000;
 
@@ -70,7 +74,40 @@ pub fn measure(args: &CallArgs) -> Result<Sheet, Trouble> {
     }
     let floor = FloorRow::of(Floor::Threads.name(0), &floor);
     sheet.file = Some(source.path.clone());
+    sheet.edges = below(live.launched(), row.samples(), &mut || once().map(drop))?;
     sheet.rows.push(Row::of("call", &args.invoke, 0, &row, Some(floor)));
     live.leave();
     Ok(sheet)
+}
+
+/// Calls once more while every edge is counted and timed, which makes those slower that are fused: what each takes.
+fn below(
+    launched: &Launched,
+    calls: u64,
+    once: &mut dyn FnMut() -> Result<(), Trouble>,
+) -> Result<Vec<Hop>, Trouble> {
+    let counting = launched.count(|_| true).map_err(|error| {
+        Complaint::new(Exit::Failed, "the edges below the call cannot be counted").because(error)
+    })?;
+    let before = launched.edges();
+    let calls = calls.min(COUNTED_CALLS);
+    for _ in 0..calls {
+        once()?;
+    }
+    let edges = launched.edges();
+    drop(counting);
+    let hop = |(edge, before): (EdgeRow, EdgeRow)| {
+        let (calls_since, latency) = (edge.calls.checked_sub(before.calls)?, edge.latency?);
+        (calls_since > 0 && edge.caller != End::Host).then(|| Hop {
+            caller: edge.caller.to_string(),
+            callee: edge.callee.to_string(),
+            function: edge.function,
+            rung: edge.rung.to_string(),
+            calls_each: calls_since as f64 / calls.max(1) as f64,
+            samples: latency.samples,
+            median_ns: latency.p50_ns,
+            p99_ns: latency.p99_ns,
+        })
+    };
+    Ok(edges.into_iter().zip(before).filter_map(hop).collect())
 }

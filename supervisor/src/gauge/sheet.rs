@@ -25,6 +25,29 @@ pub struct Sheet {
     pub rows: Vec<Row>,
     /// Rungs that are not there.
     pub absent: Vec<Absent>,
+    /// The edges that a call went over, where each was counted and timed.
+    pub edges: Vec<Hop>,
+}
+
+/// One edge below a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hop {
+    /// Who calls: a process's path, or the host.
+    pub caller: String,
+    /// Who is called: a path, or the interface of a server.
+    pub callee: String,
+    /// `interface#function`, or the function's name alone.
+    pub function: String,
+    /// What carries it.
+    pub rung: String,
+    /// How often it was called for each call that was measured.
+    pub calls_each: f64,
+    /// Calls that were timed: the first ones, and then one of 64.
+    pub samples: u64,
+    /// How long they took, with what is below them.
+    pub median_ns: u64,
+    /// Of a hundred, the slowest.
+    pub p99_ns: u64,
 }
 
 /// A rung that could not be measured.
@@ -98,6 +121,7 @@ impl Sheet {
             machine,
             rows: Vec::new(),
             absent: Vec::new(),
+            edges: Vec::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::course::RUNGS;
-use super::sheet::{Row, Sheet};
+use super::sheet::{Hop, Row, Sheet};
 use super::versus::{Change, Versus};
 use crate::paint::{Paint, Role};
 use crate::treetext;
@@ -38,12 +38,50 @@ pub fn render(sheet: &Sheet, versus: Option<&Versus>, paint: Paint) -> String {
             _ => push(&mut text, format_args!("{line}\n")),
         }
     }
+    if !sheet.edges.is_empty() {
+        text += &edges(&sheet.edges, paint);
+    }
     for absent in &sheet.absent {
         let line = format!("{}: not measured: {}", absent.rung, absent.why);
         push(&mut text, format_args!("{}\n", paint.text(Role::Note, line)));
     }
     if let Some(versus) = versus {
         push(&mut text, format_args!("\n{}\n", verdict(versus)));
+    }
+    text
+}
+
+/// What each edge below a call takes, those below it included.
+fn edges(edges: &[Hop], paint: Paint) -> String {
+    let head = ["edges below it, counted afterwards", "", "rung", "each", "median", "p99"].map(str::to_owned);
+    let mut table = vec![head];
+    table.extend(edges.iter().map(|edge| {
+        [
+            format!("  {} → {}", edge.caller, edge.callee),
+            edge.function.clone(),
+            edge.rung.clone(),
+            format!("{:.1}", edge.calls_each),
+            time(edge.median_ns as f64),
+            time(edge.p99_ns as f64),
+        ]
+    }));
+    let width = |at: usize| table.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..table[0].len()).map(width).collect();
+    let mut text = String::from("\n");
+    for (at, row) in table.iter().enumerate() {
+        let mut line = String::new();
+        for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            match at {
+                0 => push(&mut line, format_args!("{cell:<width$}")),
+                1 | 2 => push(&mut line, format_args!("  {cell:<width$}")),
+                _ => push(&mut line, format_args!("  {cell:>width$}")),
+            }
+        }
+        let line = line.trim_end();
+        match at {
+            0 => push(&mut text, format_args!("{}\n", paint.text(Role::Aside, line))),
+            _ => push(&mut text, format_args!("{line}\n")),
+        }
     }
     text
 }
@@ -168,7 +206,7 @@ fn push(text: &mut String, rest: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::render;
-    use crate::gauge::sheet::{Absent, FloorRow, Row, Sheet};
+    use crate::gauge::sheet::{Absent, FloorRow, Hop, Row, Sheet};
     use crate::gauge::surroundings::Surroundings;
     use crate::gauge::versus::Versus;
     use crate::paint::Paint;
@@ -211,6 +249,7 @@ mod tests {
             machine,
             rows,
             absent: Vec::new(),
+            edges: Vec::new(),
         }
     }
 
@@ -236,6 +275,16 @@ mod tests {
         new.machine.release = false;
         let why = "no process can be started".to_owned();
         new.absent.push(Absent { rung: "process".to_owned(), why });
+        new.edges.push(Hop {
+            caller: "/shop/front".to_owned(),
+            callee: "/shop/cart".to_owned(),
+            function: "add".to_owned(),
+            rung: "handoff".to_owned(),
+            calls_each: 1.0,
+            samples: 100,
+            median_ns: 210,
+            p99_ns: 12_345,
+        });
         let versus = Versus::new(&old, &new, 0.15);
         assert!(versus.is_slower());
         insta::assert_snapshot!(render(&new, Some(&versus), Paint::PLAIN), @"
@@ -252,6 +301,9 @@ mod tests {
           u32 pair        2.6 ms   3.8 ms      –      355              100  native call   4.0 ms  0.64   5.1 ms   0.50  faster
 
           f(1)            900 ns  1350 ns      –    1.0 M              100  native call   450 ns  2.00      new
+
+        edges below it, counted afterwards       rung     each  median      p99
+          /shop/front → /shop/cart          add  handoff   1.0  210 ns  12.3 µs
         process: not measured: no process can be started
 
         1 slower by more than 15 %, 1 faster, 1 the same
