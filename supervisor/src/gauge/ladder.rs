@@ -8,7 +8,7 @@ use super::ground::{Floor, Ground};
 use super::load::{LOADS, Load};
 use super::pacing::{Pace, TURNS};
 use super::readings::Readings;
-use super::sheet::{Absent, FloorRow, Row, Sheet};
+use super::scoresheet::{Absent, FloorRow, Row, Sheet};
 use crate::complaint::Complaint;
 use crate::console::Trouble;
 use crate::exit_code::Exit;

@@ -6,7 +6,7 @@
 //! - [`ground`]: the floors
 //! - [`readings`]: how long things took; [`stopwatch`]: the host's clock for guests; [`pacing`]: how many make a sample
 //! - [`ladder`]: `atoll bench ipc`; [`onecall`]: `atoll bench call`
-//! - [`sheet`], [`sheettext`]: the result as data and as text; [`versus`]: beside an older one
+//! - [`scoresheet`], [`sheettext`]: the result as data and as text; [`versus`]: beside an older one
 //! - [`surroundings`]: the machine
 
 pub mod course;
@@ -16,7 +16,7 @@ pub mod load;
 pub mod onecall;
 pub mod pacing;
 pub mod readings;
-pub mod sheet;
+pub mod scoresheet;
 pub mod sheettext;
 pub mod stopwatch;
 pub mod surroundings;
@@ -25,7 +25,7 @@ pub mod versus;
 use std::path::{Path, PathBuf};
 
 use self::course::Rung;
-use self::sheet::Sheet;
+use self::scoresheet::Sheet;
 use self::versus::Versus;
 use crate::complaint::Complaint;
 use crate::confine::{Boundaries, Limits};

@@ -10,7 +10,7 @@ use super::CallArgs;
 use super::ground::{Floor, Ground};
 use super::pacing::TURNS;
 use super::readings::Readings;
-use super::sheet::{FloorRow, Hop, Row, Sheet};
+use super::scoresheet::{FloorRow, Hop, Row, Sheet};
 use crate::complaint::Complaint;
 use crate::console::Trouble;
 use crate::exit_code::Exit;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::course::RUNGS;
-use super::sheet::{Hop, Row, Sheet};
+use super::scoresheet::{Hop, Row, Sheet};
 use super::versus::{Change, Versus};
 use crate::paint::{Paint, Role};
 use crate::treetext;
@@ -206,7 +206,7 @@ fn push(text: &mut String, rest: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::render;
-    use crate::gauge::sheet::{Absent, FloorRow, Hop, Row, Sheet};
+    use crate::gauge::scoresheet::{Absent, FloorRow, Hop, Row, Sheet};
     use crate::gauge::surroundings::Surroundings;
     use crate::gauge::versus::Versus;
     use crate::paint::Paint;

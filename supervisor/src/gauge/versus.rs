@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::sheet::{Row, Sheet};
+use super::scoresheet::{Row, Sheet};
 
 /// How a row has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
