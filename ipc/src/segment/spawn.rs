@@ -45,8 +45,11 @@ impl Program {
         let (ours, theirs) = UnixStream::pair()?;
         let child = Offspring::start(&self.path, &self.args, OwnedFd::from(theirs))?;
         let hello = Hello { memory_bytes: needs.memory_bytes }.bytes();
-        // A child that has ended already is noticed when it is waited for.
-        handover::send(ours.as_fd(), &hello, &[memory.file(), bell.file(), needs.image.as_fd()])?;
+        match handover::send(ours.as_fd(), &hello, &[memory.file(), bell.file(), needs.image.as_fd()]) {
+            // A child that has ended already is noticed when it is waited for.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            sent => sent?,
+        }
         Ok(Segment::supervisor(&Arc::new(memory), bell, child))
     }
 }
