@@ -39,7 +39,8 @@ fn after_help() -> String {
          atoll run --invoke 'area(circle(2.5))' geo.wasm    call one function, arguments in WAVE\n  \
          atoll tree app.wasm                                what is inside, and who provides what\n  \
          atoll run --isolate kv --on-fault error app.wasm   let kv fail alone; its callers get an `err`\n  \
-         atoll compile app.wasm -o app.atoll                compile now, run later without waiting\n\n\
+         atoll compile app.wasm -o app.atoll                compile now, run later without waiting\n  \
+         atoll up examples/shop                             bring up what a manifest describes, keep it running\n\n\
          FILE is a component as .wasm or .wat text, a WASI preview1 command module, or an image by `atoll compile`.\n\n\
          Exit codes:\n{}",
         exit_code::Table
@@ -81,6 +82,8 @@ pub enum Command {
     Validate(File),
     /// Say what a manifest comes to, without running anything.
     Check(Check),
+    /// Bring up what a manifest describes, and keep it running.
+    Up(Up),
     /// Compile a component to an image that starts at once.
     Compile(Compile),
     /// Run scripts of WebAssembly's official suites (`.wast`).
@@ -183,6 +186,33 @@ pub struct Tree {
     /// Print JSON instead of text.
     #[arg(long)]
     pub json: bool,
+}
+
+const UP_HELP: &str = "Examples:
+  atoll up                         ./atoll.toml: its tree comes up, and is kept running until Ctrl-C
+  atoll up examples/shop           the atoll.toml of another folder
+  atoll up -d                      in the background: returns when the tree is up
+  atoll up --json | jq -c 'select(.event != \"printed\")'
+                                   what becomes of its processes, for programs
+
+Ctrl-C and SIGTERM end the tree in order, each process in its time; a second one ends everything at once.";
+
+/// `atoll up`
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = UP_HELP)]
+pub struct Up {
+    /// A manifest, or the folder of an `atoll.toml`.
+    #[arg(default_value = "atoll.toml")]
+    pub file: PathBuf,
+    /// Run it in the background, and return when it is up.
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Print a line of JSON for everything that happens or is printed.
+    #[arg(long)]
+    pub json: bool,
+    /// What `--detach` starts.
+    #[arg(long, hide = true, conflicts_with_all = ["detach", "json"])]
+    pub in_background: bool,
 }
 
 const CHECK_HELP: &str = "Examples:

@@ -14,7 +14,7 @@ use crate::live::Aftermath;
 use crate::paint::Paint;
 use crate::program::Program;
 use crate::watch::{asking, dumping, inspecting, listing, printed, steering, top, traced_lines, wayfinding};
-use crate::{blame, check, fuzz, gauge, image_file, launch, manifest, survey, wast, world};
+use crate::{blame, check, fuzz, gauge, image_file, launch, manifest, survey, up, wast, world};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -120,6 +120,7 @@ fn perform(command: &Command, paints: Paints) -> Result<Exit, Trouble> {
             let source = Program::read(&file.file)?;
             print(&world::print(&source.path, source.component()?)?)
         }
+        Command::Up(args) => up::up(args, paints),
         Command::Validate(file) => print(&check::validate(&file.file)?),
         Command::Check(check) => print(&manifest::check(check, paints.out)?),
         Command::Compile(compile) => print(&image_file::compile(&compile.file, &compile.output)?),

@@ -12,6 +12,8 @@ pub enum Exit {
     Guest(u8),
     /// The command line makes no sense.
     Usage,
+    /// A supervisor gave up.
+    GaveUp,
     /// atoll could not do its part.
     Failed,
     /// The file is there and is not something that can be run.
@@ -27,13 +29,14 @@ pub enum Exit {
 }
 
 /// Every code with its meaning; a shell, `env` and container engines use 125 to 127 and 128 + signal alike.
-pub const TABLE: [(&str, &str); 9] = [
+pub const TABLE: [(&str, &str); 10] = [
     ("0", "success"),
     (
         "1",
         "the guest's `run` returned an error, a script of `atoll wast` failed, `atoll fuzz` found something, or `atoll bench --compare` found a row slower",
     ),
     ("2", "the command line is wrong"),
+    ("123", "a supervisor of `atoll up` gave up: more restarts than its intensity allows"),
     ("125", "atoll itself failed, as when memory or disk is full"),
     ("126", "the file cannot be run: no component, invalid, missing import, stale image"),
     ("127", "the file cannot be read, or no tree or process that runs has that name"),
@@ -66,6 +69,7 @@ impl Exit {
             Exit::Success => 0,
             Exit::Guest(code) => code,
             Exit::Usage => 2,
+            Exit::GaveUp => 123,
             Exit::Failed => 125,
             Exit::Refused => 126,
             Exit::NotFound => 127,
@@ -104,6 +108,7 @@ mod tests {
             Exit::Success,
             Exit::Guest(1),
             Exit::Usage,
+            Exit::GaveUp,
             Exit::Failed,
             Exit::Refused,
             Exit::NotFound,

@@ -5,20 +5,19 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 
-use ipc::launched::Launched;
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::complaint::Complaint;
 use crate::exit_code::Exit;
+use crate::steward::Steward;
 
 /// What becomes of signals while a tree runs.
-#[derive(Debug)]
 pub struct Interrupts(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Shared {
-    /// What the first signal ends; before there is a tree, this process.
-    tree: Mutex<Weak<Launched>>,
+    /// What the first signal shuts down; before there is a tree, it ends this process.
+    tree: Mutex<Option<Weak<dyn Steward>>>,
     /// The exit code of the first signal; 0 if none has come.
     code: AtomicU8,
 }
@@ -44,9 +43,9 @@ impl Interrupts {
         Ok(Interrupts(shared))
     }
 
-    /// Lets the first signal end this tree.
-    pub fn end(&self, tree: &Arc<Launched>) {
-        *self.0.tree.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(tree);
+    /// Lets the first signal shut this tree down.
+    pub fn end(&self, tree: &Arc<dyn Steward>) {
+        *self.0.tree.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(tree));
     }
 
     /// How this process is to end, if a signal has come.
@@ -68,19 +67,21 @@ impl Shared {
                 continue;
             }
             let exit = if signal == Signal::SIGINT { Exit::Interrupted } else { Exit::Terminated };
-            let tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+            let tree =
+                self.tree.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Weak::upgrade);
             let first =
                 self.code.compare_exchange(0, exit.code(), Ordering::SeqCst, Ordering::SeqCst).is_ok();
             match tree.filter(|_| first) {
-                Some(tree) => {
-                    for domain in 0..tree.tree().domain_count() {
-                        // It is there: the tree has so many.
-                        let _ = tree.kill(domain, signal.as_str());
-                    }
-                }
+                Some(tree) => tree.shut_down(signal.as_str()),
                 None => process::exit(exit.code().into()),
             }
         }
+    }
+}
+
+impl std::fmt::Debug for Interrupts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Interrupts").field("exit", &self.exit()).finish_non_exhaustive()
     }
 }
 

@@ -7,6 +7,7 @@
 //!   with units
 //! - [`tend`]: what keeps a tree running; [`steward`]: whatever runs one, as others see it;
 //!   [`unsupervised`]: that without a policy; [`logs`]: what the processes have printed
+//! - [`up`]: a manifest's tree, kept running; [`chronicle`]: what is printed meanwhile; [`detach`]: in the background
 //! - [`launch`], [`survey`], [`check`], [`world`]: what `run`, `tree`, `validate` and `wit` do
 //! - [`program`]: from a path to a component; [`preview1`]: a component around a core module;
 //!   [`image_file`]: what `compile` writes
@@ -28,11 +29,13 @@ pub mod args;
 pub mod blame;
 pub mod callable;
 pub mod check;
+pub mod chronicle;
 pub mod complaint;
 pub mod compose;
 pub mod confine;
 pub mod console;
 pub mod control;
+pub mod detach;
 mod ending;
 pub mod exit_code;
 pub mod fuzz;
@@ -59,6 +62,7 @@ pub mod survey;
 pub mod tend;
 pub mod treetext;
 pub mod unsupervised;
+pub mod up;
 pub mod wast;
 pub mod watch;
 pub mod world;

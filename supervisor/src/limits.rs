@@ -52,3 +52,6 @@ pub const DUMP_PART_BYTES: u64 = 4 << 20;
 
 /// Handles of a process that are shown; further ones are counted.
 pub const HANDLES_SHOWN: usize = 1000;
+
+/// Lines and events of a tree that are on their way to the terminal of `atoll up`; further ones are counted.
+pub const LINES_ON_THE_WAY: usize = 4096;

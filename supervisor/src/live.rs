@@ -22,6 +22,7 @@ use crate::fuzz::held::Callee;
 use crate::interrupt::Interrupts;
 use crate::measure::{Count, Span};
 use crate::spent::Used;
+use crate::steward::Steward;
 use crate::unsupervised::Unsupervised;
 
 /// The machine that a tree runs on.
@@ -81,10 +82,10 @@ impl Live {
         let quotas = limits.quotas(&linked);
         let launched = system.launch_within(engine, Arc::clone(&linked), Box::new(wasi), quotas, placement);
         let launched = Arc::new(launched.map_err(|error| unlaunched(path, error))?);
-        interrupts.end(&launched);
         let name = linked.processes().first().map_or_else(String::new, |root| root.name.clone());
-        let steward = Unsupervised::new(name, path, &launched);
-        Ok(Live { launched, steward: Arc::new(steward), interrupts, _system: system })
+        let steward = Arc::new(Unsupervised::new(name, path, &launched));
+        interrupts.end(&(Arc::clone(&steward) as Arc<dyn Steward>));
+        Ok(Live { launched, steward, interrupts, _system: system })
     }
 
     /// The tree.
@@ -158,7 +159,9 @@ impl Callee for &Live {
 }
 
 impl Workers {
-    fn options(&self, linked: &Linked) -> MachineOptions {
+    /// The machine that is asked for.
+    #[must_use]
+    pub fn options(&self, linked: &Linked) -> MachineOptions {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = self.workers.map_or_else(|| cores().min(linked.domains()), |count| count.0 as usize);
         let usual = MachineOptions::default();

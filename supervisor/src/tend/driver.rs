@@ -345,8 +345,10 @@ impl Driver {
 
     /// A life has ended.
     fn ended(&mut self, index: usize, why: &Trap, now_ns: u64) {
-        let exit = if self.is_ending(index) { Exit::Normal } else { Exit::Abnormal };
-        self.exited(index, exit, &why.to_string(), now_ns);
+        match self.is_ending(index) {
+            true => self.exited(index, Exit::Normal, "its supervisor has ended it", now_ns),
+            false => self.exited(index, Exit::Abnormal, &why.to_string(), now_ns),
+        }
     }
 
     /// The `run` of a process has returned.

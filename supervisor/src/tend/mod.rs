@@ -16,6 +16,8 @@ pub mod overseer;
 pub mod tended;
 
 #[cfg(test)]
+mod driving_tests;
+#[cfg(test)]
 mod history_tests;
 #[cfg(test)]
 mod otp_tests;
