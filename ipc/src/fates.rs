@@ -4,7 +4,7 @@
 //! number, a watcher that has missed some still sees that the life it knows is over.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use abi::fault::{Fault, Trap};
@@ -45,18 +45,30 @@ pub enum What {
     Ended(Trap),
 }
 
-/// What has become of the domains of a tree. Nobody is told any more once it is dropped.
+/// What has become of the domains of a tree. Its holder is not told any more once it is dropped.
 #[derive(Debug)]
-pub struct Watch(Arc<Board>);
+pub struct Watch {
+    board: Arc<Board>,
+    inbox: Arc<Inbox>,
+    /// Whether this is the one watch of whoever is responsible for the tree.
+    is_charge: bool,
+}
 
-/// Where events are left for the watcher.
+/// Where events are left for the watchers.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
-    is_watched: AtomicBool,
-    state: Mutex<State>,
+    /// Whether somebody is responsible for the tree.
+    is_in_charge: AtomicBool,
+    /// How many inboxes there are: with none, telling is one load.
+    watchers: AtomicUsize,
+    inboxes: Mutex<Vec<Arc<Inbox>>>,
     /// The life that each generation of a domain is, where one has begun.
     lives: Mutex<Vec<(u32, Life)>>,
 }
+
+/// What one watcher has not seen yet.
+#[derive(Debug, Default)]
+struct Inbox(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -71,17 +83,29 @@ impl Board {
         self.lives().push((0, life));
     }
 
-    /// The events from now on, unless somebody has them already.
+    /// The events from now on, for whoever is responsible for the tree; `None` if somebody is already.
     pub fn watch(self: &Arc<Board>) -> Option<Watch> {
-        (!self.is_watched.swap(true, Ordering::SeqCst)).then(|| Watch(Arc::clone(self)))
+        (!self.is_in_charge.swap(true, Ordering::SeqCst)).then(|| self.inbox(true))
+    }
+
+    /// The events from now on, for somebody who only wants to know.
+    pub fn overhear(self: &Arc<Board>) -> Watch {
+        self.inbox(false)
+    }
+
+    fn inbox(self: &Arc<Board>, is_charge: bool) -> Watch {
+        let inbox = Arc::<Inbox>::default();
+        self.inboxes().push(Arc::clone(&inbox));
+        self.watchers.fetch_add(1, Ordering::SeqCst);
+        Watch { board: Arc::clone(self), inbox, is_charge }
     }
 
     /// Whether somebody wants to know.
-    pub fn is_watched(&self) -> bool {
-        self.is_watched.load(Ordering::SeqCst)
+    fn is_watched(&self) -> bool {
+        self.watchers.load(Ordering::SeqCst) > 0
     }
 
-    /// Tells the watcher, if there is one.
+    /// Tells the watchers, if there are any.
     pub fn tell(&self, event: Event) {
         if event.what == What::Began
             && let Some(life) = self.lives().get_mut(event.domain.index as usize)
@@ -91,6 +115,23 @@ impl Board {
         if !self.is_watched() {
             return;
         }
+        // Whoever is woken may drop its watch.
+        let inboxes = self.inboxes().clone();
+        inboxes.iter().for_each(|inbox| inbox.put(event.clone()));
+    }
+
+    fn inboxes(&self) -> MutexGuard<'_, Vec<Arc<Inbox>>> {
+        self.inboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lives(&self) -> MutexGuard<'_, Vec<(u32, Life)>> {
+        self.lives.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inbox {
+    /// Adds an event, in place of the domain's oldest one if there are too many, and wakes the watcher.
+    fn put(&self, event: Event) {
         let mut state = self.state();
         let same = |other: &Event| other.domain.index == event.domain.index;
         if state.events.iter().filter(|other| same(other)).count() >= EVENTS_OF_A_DOMAIN {
@@ -104,12 +145,8 @@ impl Board {
         waiter.iter().for_each(Waiter::wake);
     }
 
-    fn lives(&self) -> MutexGuard<'_, Vec<(u32, Life)>> {
-        self.lives.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,7 +168,7 @@ impl Onlooker for Board {
 impl Watch {
     /// The next event, if there is one; else `waiter` is woken when it comes.
     pub fn next(&self, waiter: impl FnOnce() -> Waiter) -> Option<Event> {
-        let mut state = self.0.state();
+        let mut state = self.inbox.state();
         let event = state.events.pop_front();
         if event.is_none() {
             state.waiter = Some(waiter());
@@ -142,14 +179,17 @@ impl Watch {
     /// How many events nobody has seen, because later ones of the same domain came before they were taken.
     #[must_use]
     pub fn missed(&self) -> u64 {
-        self.0.state().missed
+        self.inbox.state().missed
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.0.is_watched.store(false, Ordering::SeqCst);
-        *self.0.state() = State::default();
+        self.board.inboxes().retain(|inbox| !Arc::ptr_eq(inbox, &self.inbox));
+        self.board.watchers.fetch_sub(1, Ordering::SeqCst);
+        if self.is_charge {
+            self.board.is_in_charge.store(false, Ordering::SeqCst);
+        }
     }
 }
 
@@ -180,5 +220,23 @@ mod tests {
         drop(watch);
         board.tell(event(0, 0));
         assert_eq!(board.watch().expect("nobody watches any more").next(Waiter::current), None);
+    }
+
+    #[test]
+    fn any_number_can_overhear_and_each_sees_all() {
+        let board = Arc::<Board>::default();
+        let (first, watch) = (board.overhear(), board.watch().expect("nobody is responsible yet"));
+        let second = board.overhear();
+        board.tell(event(0, 1));
+        for each in [&first, &watch, &second] {
+            assert_eq!(each.next(Waiter::current), Some(event(0, 1)));
+            assert_eq!(each.next(Waiter::current), None);
+        }
+        drop(first);
+        assert!(board.watch().is_none(), "who overhears is not who watches");
+        board.tell(event(0, 2));
+        assert_eq!(second.next(Waiter::current), Some(event(0, 2)));
+        drop((watch, second));
+        assert!(!board.is_watched());
     }
 }

@@ -252,6 +252,14 @@ impl Launched {
         Some(watch)
     }
 
+    /// The same for any number of others, who only want to know.
+    #[must_use]
+    pub fn overhear(&self) -> Watch {
+        let watch = self.0.board.overhear();
+        self.0.tree.watch_with(Arc::clone(&self.0.board) as Arc<dyn Onlooker>);
+        watch
+    }
+
     /// Blocks until this life of a domain has ended and its memory is given back.
     ///
     /// # Errors

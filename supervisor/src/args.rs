@@ -14,6 +14,7 @@ use crate::gauge::BenchArgs;
 use crate::grant::{Dir, NetworkArgs, Var};
 use crate::live::Workers;
 use crate::paint::When;
+use crate::spans::SpanArgs;
 use crate::wast::WastArgs;
 use crate::watch::watchargs::{
     CallArgs, Down, Dump, Inspect, Kill, LogsArgs, Ps, Restart, Route, Top, Trace,
@@ -115,6 +116,7 @@ const RUN_HELP: &str = "Examples:
   atoll run --isolate store --placement store=process shop.wasm   store in a locked-down process of its own
   atoll run --memory 64MiB --memory store=1MiB shop.wasm   a limit for every process, another one for store
   atoll run --isolate store --cpu-cap store=20% shop.wasm  store gets a fifth of a core, at most
+  atoll run --spans='*' --spans-to spans.jsonl app.wasm    every call as an OpenTelemetry span
   atoll run --report end.json app.wasm                     faults, and the tree as it was left, for programs
 
 A guest reaches nothing but what is granted: no folder without --dir, no variable without --env, no network without
@@ -151,6 +153,9 @@ pub struct Run {
     /// Serve meters for Prometheus at http://ADDR/metrics; only a port means this machine only.
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<MetricsAddress>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub spans: SpanArgs,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub boundaries: Boundaries,
@@ -194,6 +199,8 @@ const UP_HELP: &str = "Examples:
   atoll up -d                      in the background: returns when the tree is up
   atoll up --json | jq -c 'select(.event != \"printed\")'
                                    what becomes of its processes, for programs
+  atoll up --spans='*' --spans-to spans.jsonl
+                                   every call as an OpenTelemetry span
 
 Ctrl-C and SIGTERM end the tree in order, each process in its time; a second one ends everything at once.";
 
@@ -213,6 +220,9 @@ pub struct Up {
     /// What `--detach` starts.
     #[arg(long, hide = true, conflicts_with_all = ["detach", "json"])]
     pub in_background: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub spans: SpanArgs,
 }
 
 const CHECK_HELP: &str = "Examples:

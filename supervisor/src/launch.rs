@@ -30,6 +30,7 @@ use crate::live::Live;
 use crate::paint::Paint;
 use crate::program::{Content, Program};
 use crate::progress::Progress;
+use crate::spans::Spans;
 use crate::steward::Steward;
 use crate::unsupervised::Unsupervised;
 use crate::{blame, ending, image_file, survey, treetext};
@@ -72,9 +73,10 @@ pub fn run(args: &Run, paints: Paints) -> Result<Exit, Trouble> {
             let at = scraping::serve(address, move || reception.page())?;
             eprintln!("note: meters are at http://{at}/metrics");
         }
+        let spans = Spans::begin(&args.spans, &steward)?;
         let outcome = attend(args, &source.path, entry, &live, paints);
         left = args.report.is_some().then(|| (survey::view(&source.path, live.tree()), live.used()));
-        drop(socket);
+        drop((spans, socket));
         live.leave();
         outcome
     });

@@ -19,6 +19,7 @@
 //! - [`fuzz`]: looks for calls that make a component fail
 //! - [`wast`]: runs the scripts of WebAssembly's official suites
 //! - [`control`]: the socket of a running tree, and the line to it; [`watch`]: the commands that use it
+//! - [`spans`]: what becomes of a tree, for `tracing` and OpenTelemetry
 //! - [`limits`]: every bound
 //! - [`exit_code`]: exit codes; [`paint`], [`progress`]: what a terminal shows beyond text; [`jsontext`]: what programs get
 
@@ -55,7 +56,7 @@ pub mod paint;
 pub mod preview1;
 pub mod program;
 pub mod progress;
-
+pub mod spans;
 pub mod spent;
 pub mod steward;
 pub mod survey;

@@ -47,6 +47,18 @@ pub const EDGES_AT_ONCE: usize = 10_000;
 /// Traced calls that wait to be read by one client; further ones are counted.
 pub const TRACED_CALLS: usize = 10_000;
 
+/// Spans that wait to be sent to a collector; further ones are counted.
+pub const SPANS_QUEUED: usize = 10_000;
+
+/// Spans that one request to a collector, or one line of a file, holds.
+pub const SPANS_AT_ONCE: usize = 512;
+
+/// What is kept of what happened within one span; further things are only told as they happen.
+pub const MOMENTS_OF_A_SPAN: usize = 128;
+
+/// Bytes that are read of a collector's answer.
+pub const COLLECTOR_ANSWER_BYTES: usize = 4 << 10;
+
 /// Bytes of one part of a core dump.
 pub const DUMP_PART_BYTES: u64 = 4 << 20;
 

@@ -22,6 +22,7 @@ use crate::live::unlaunched;
 use crate::logs::{Logs, Stream};
 use crate::manifest::{Loaded, Printed};
 use crate::progress::Progress;
+use crate::spans::Spans;
 use crate::steward::Steward;
 use crate::tend::driver::{Driver, Undrivable};
 use crate::tend::happening::Happening;
@@ -94,6 +95,7 @@ fn tend(
     let steward: Arc<dyn Steward> = Arc::new(tended);
     interrupts.end(&steward);
     let _socket = ControlSocket::open(&steward, note);
+    let _spans = Spans::begin(&args.spans, &steward)?;
     Ok(match driver.run() {
         Outcome::ShutDown => interrupts.exit().unwrap_or(Exit::Success),
         Outcome::GaveUp => Exit::GaveUp,
