@@ -225,7 +225,7 @@ mod tests {
         let theirs = SharedMemory::open(ours.file().try_clone_to_owned().unwrap(), 4096).unwrap();
         for at in 0..20_u8 {
             for len in 0..40_u8 {
-                let bytes: Vec<u8> = (0..len).map(|i| i.wrapping_mul(7) + at).collect();
+                let bytes: Vec<u8> = (0..len).map(|i| i.wrapping_mul(7).wrapping_add(at)).collect();
                 ours.copy_in(usize::from(at), &bytes);
                 let mut read = vec![0; usize::from(len)];
                 theirs.copy_out(usize::from(at), &mut read);
