@@ -69,7 +69,7 @@ fn who_does_not_answer_is_not_waited_for() {
     let limits = ["--isolate", "store", "--on-fault", "error", "--deadline", "store=20ms"];
     let outcome = order(7, &limits).exits(0);
     assert!(outcome.stdout.starts_with("err(\"deadline of a call"), "{}", outcome.stdout);
-    order(7, &["--call-time", "20ms"]).exits(134).says(&["wall-clock time of a call", "store!"]);
+    order(7, &["--call-time", "store=20ms"]).exits(134).says(&["wall-clock time of a call", "store!"]);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_domain_in_a_process_of_its_own_is_the_same() {
     let outcome = order(12, &with(&[])).exits(134);
     outcome.says(&["in process /shop/store", "store!", "cart!add", "front!order"]);
     order(8, &with(&["--memory", "store=1MiB"])).exits(0).prints("ok(16)\n");
-    order(7, &with(&["--call-time", "20ms"])).exits(134).says(&["wall-clock time of a call", "store!"]);
+    order(7, &with(&["--call-time", "store=20ms"])).exits(134).says(&["wall-clock time of a call", "store!"]);
     let outcome = order(7, &with(&["--on-fault", "error", "--deadline", "store=20ms"])).exits(0);
     assert!(outcome.stdout.starts_with("err(\"deadline of a call"), "{}", outcome.stdout);
     order(4, &["--isolate", "all", "--placement", "process"]).exits(0).prints("ok(40)\n");
