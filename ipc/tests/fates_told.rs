@@ -17,6 +17,7 @@ use kernel::host::{HostCall, HostFunc, Import, Imports};
 use kernel::jit::engine::Engine;
 use kernel::sched::machine::MachineOptions;
 use kernel::sched::park::{self, Waiter};
+use kernel::sched::thread::Thread;
 
 /// The store counts, traps for 9, asks for the end of the program for 8, waits for time for 7 and spins for 6; front asks
 /// it.
@@ -142,8 +143,11 @@ fn faults_ends_and_beginnings_are_told() {
     let launched = pair(&system, OnFault::Trap);
     let store = STORE;
     assert!(ask(&launched, "take", 9).is_err(), "nobody watches yet");
+    let unseen = launched.domain(store).unwrap();
     launched.restart(store, "by a test").unwrap();
     assert_eq!(ask(&launched, "take", 1), Ok(1));
+    // Its next life answers while the one before is still being cleared away.
+    until(|| unseen.thread().is_none_or(Thread::is_done));
     let watch = launched.watch().unwrap();
     assert!(launched.watch().is_none());
     let first = launched.life(store).unwrap();
