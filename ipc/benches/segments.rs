@@ -73,6 +73,9 @@ const PING_AT: usize = 0;
 const PONG_AT: usize = 64;
 const BYTES: usize = 4096;
 
+/// A name, how often it is done in a turn, and what does it so often.
+type Row<'r> = (&'r str, u32, Box<dyn FnMut(u32) + 'r>);
+
 fn main() {
     if std::env::args().nth(1).is_some_and(|argument| argument == PONG) {
         pong();
@@ -83,7 +86,7 @@ fn main() {
     let (system, here) = launch(Place::Anywhere);
     let (other, apart) = launch(Place::OwnProcess);
     let mut floor = Ping::start();
-    let mut rows: Vec<(&str, u32, Box<dyn FnMut(u32)>)> = vec![
+    let mut rows: Vec<Row<'_>> = vec![
         ("futex ping-pong of two processes", 2000, Box::new(|count| floor.times(count))),
         ("u32 pair, one process", 20_000, calls(&here, "pairs", 0)),
         ("u32 pair, two processes", 2000, calls(&apart, "pairs", 0)),

@@ -31,7 +31,7 @@ fn idle(name: &str) -> Background {
 /// Says something, and gives all that comes back until the other side hangs up.
 fn say(tree: &Background, bytes: &[u8]) -> Vec<u8> {
     let mut line = tree.connect();
-    line.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    line.set_read_timeout(Some(Duration::from_secs(60))).expect("a time that is not zero");
     // Who is hung up on cannot finish its sentence.
     let _ = line.write_all(bytes);
     heard(&mut line)

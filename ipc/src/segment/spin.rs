@@ -26,6 +26,12 @@ pub struct Spin {
     alone: bool,
 }
 
+impl Default for Spin {
+    fn default() -> Spin {
+        Spin::new()
+    }
+}
+
 impl Spin {
     /// Has yet to find out. With one processor it never looks: the peer can't run meanwhile.
     #[must_use]

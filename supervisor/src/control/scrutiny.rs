@@ -66,7 +66,6 @@ pub fn inspect(steward: &dyn Steward, path: &str) -> Result<Inspection, Complain
         imports: facts.imports,
         edges: traces::edges_of(launched, path),
         faults: faults.iter().skip(older).map(FaultView::from).collect(),
-        ..Inspection::default()
     })
 }
 

@@ -59,9 +59,9 @@ fn exporter(at: SocketAddr) -> (Exporter, Receiver<String>) {
 
 fn attribute<'j>(span: &'j Json, key: &str) -> &'j str {
     let attributes = span["attributes"].as_array().unwrap().iter();
-    let found =
+    let mut found =
         attributes.filter(|attribute| attribute["key"] == key).map(|found| &found["value"]["stringValue"]);
-    found.last().and_then(Json::as_str).unwrap_or("")
+    found.next_back().and_then(Json::as_str).unwrap_or("")
 }
 
 #[test]

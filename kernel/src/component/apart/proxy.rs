@@ -61,6 +61,9 @@ pub(in crate::component) struct Proxy {
     confinement: String,
 }
 
+/// How what was asked for ended, and what came with that: handles, and the bytes of values.
+type Reported = (Outcome, Vec<Slot>, Vec<u8>);
+
 impl Proxy {
     /// Connects with a process that has just been started, and tells it what it is to be. It says when it is up.
     ///
@@ -226,11 +229,7 @@ impl Proxy {
     }
 
     /// Does what the process asks for and puts the answer; or gives what it was asked for.
-    fn heard(
-        &mut self,
-        peers: &Peers,
-        received: &[u8],
-    ) -> Result<Option<(Outcome, Vec<Slot>, Vec<u8>)>, Cut> {
+    fn heard(&mut self, peers: &Peers, received: &[u8]) -> Result<Option<Reported>, Cut> {
         let (said, slots, bytes) =
             frame::read::<Said>(&mut Cursor::new(received)).map_err(|error| corrupt(&error))?;
         let answer = match said {
@@ -290,7 +289,7 @@ impl Proxy {
         unpack_from(types, bytes, slots).map_err(|error| corrupt(&error))
     }
 
-    fn import<'p>(peers: &'p Peers, number: u32, import: u32) -> Result<&'p HostImport, Cut> {
+    fn import(peers: &Peers, number: u32, import: u32) -> Result<&HostImport, Cut> {
         let imports = &peers.linked.domains[number as usize].imports;
         let unknown = || Cut::Corrupt(format!("expected one of {} imports, found {import}", imports.len()));
         imports.get(import as usize).ok_or_else(unknown)

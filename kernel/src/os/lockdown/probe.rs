@@ -5,8 +5,11 @@
 use std::io;
 use std::ptr;
 
+/// A name, and a system call.
+type Attempt = (&'static str, fn() -> libc::c_long);
+
 /// What is tried.
-const ATTEMPTS: [(&str, fn() -> libc::c_long); 16] = [
+const ATTEMPTS: [Attempt; 16] = [
     ("open", || {
         // SAFETY: a literal path.
         unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, c"/etc/passwd".as_ptr(), libc::O_RDONLY) }
