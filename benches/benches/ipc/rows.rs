@@ -124,7 +124,7 @@ fn instantiate() -> Row<'static> {
     let theirs = |who| theirs::Guest::new(who, true, &bytes).launches();
     let rivals = (theirs(Who::Default), theirs(Who::Best));
     let mut row = row("instantiate + drop", ours, ("–", Box::new(|_| ())), rivals);
-    row.contenders.remove(1);
+    drop(row.contenders.remove(1));
     Made { row }.must(0.5, Who::Best).row
 }
 
@@ -135,7 +135,7 @@ fn spawn() -> Row<'static> {
     let theirs = |who| theirs::Guest::new(who, true, &bytes).launches();
     let rivals = (theirs(Who::Default), theirs(Who::Best));
     let mut row = row("spawn of a domain, and its end", ours, ("–", Box::new(|_| ())), rivals);
-    row.contenders.remove(1);
+    drop(row.contenders.remove(1));
     Row { clock: Clock::OsProcess, ..row }
 }
 
@@ -147,7 +147,7 @@ fn restart() -> Row<'static> {
     let theirs = |who| theirs::Guest::new(who, true, &bytes).restarts("fail", "add");
     let rivals = (theirs(Who::Default), theirs(Who::Best));
     let mut row = row("fault and restart", ours, ("–", Box::new(|_| ())), rivals);
-    row.contenders.remove(1);
+    drop(row.contenders.remove(1));
     row
 }
 
