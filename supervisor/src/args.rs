@@ -220,6 +220,9 @@ pub struct Up {
     /// What `--detach` starts.
     #[arg(long, hide = true, conflicts_with_all = ["detach", "json"])]
     pub in_background: bool,
+    /// Serve meters for Prometheus at http://ADDR/metrics; only a port means this machine only.
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<MetricsAddress>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub spans: SpanArgs,

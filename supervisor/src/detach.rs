@@ -29,7 +29,11 @@ pub fn detach(file: &Path, args: &args::Up) -> Result<Exit, Trouble> {
     let failed = |error| Complaint::new(Exit::Failed, "no process in the background").because(error);
     let program = std::env::current_exe().map_err(failed)?;
     let mut command = Command::new(program);
-    command.args(["up", "--in-background"]).args(args.spans.words()).arg(file);
+    command.args(["up", "--in-background"]).args(args.spans.words());
+    if let Some(address) = args.metrics {
+        command.args(["--metrics", &address.to_string()]);
+    }
+    command.arg(file);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(failed)?;
     match first_line(&mut child).as_deref().and_then(|line| line.strip_prefix(READY)) {

@@ -20,7 +20,6 @@ use crate::complaint::Complaint;
 use crate::confine::Boundaries;
 use crate::console::{Paints, Trouble, print, tree_name};
 use crate::control::listening::ControlSocket;
-use crate::control::reception::Reception;
 use crate::control::scraping;
 use crate::exit_code::Exit;
 use crate::fuzz::held::{Did, Held};
@@ -69,9 +68,7 @@ pub fn run(args: &Run, paints: Paints) -> Result<Exit, Trouble> {
         let steward: Arc<dyn Steward> = Arc::<Unsupervised>::clone(live.steward());
         let socket = ControlSocket::open(&steward, |note| eprintln!("note: {note}"));
         if let Some(address) = args.metrics {
-            let reception = Reception::new(Arc::downgrade(&steward));
-            let at = scraping::serve(address, move || reception.page())?;
-            eprintln!("note: meters are at http://{at}/metrics");
+            eprintln!("note: meters are at http://{}/metrics", scraping::serve_tree(address, &steward)?);
         }
         let spans = Spans::begin(&args.spans, &steward)?;
         let outcome = attend(args, &source.path, entry, &live, paints);

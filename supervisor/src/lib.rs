@@ -7,7 +7,8 @@
 //!   with units
 //! - [`tend`]: what keeps a tree running; [`steward`]: whatever runs one, as others see it;
 //!   [`unsupervised`]: that without a policy; [`logs`]: what the processes have printed
-//! - [`up`]: a manifest's tree, kept running; [`chronicle`]: what is printed meanwhile; [`detach`]: in the background
+//! - [`up`]: a manifest's tree, kept running; [`chronicle`]: what is printed meanwhile; [`detach`]: in the background; [`core_file`]: what
+//!   its faults leave
 //! - [`launch`], [`survey`], [`check`], [`world`]: what `run`, `tree`, `validate` and `wit` do
 //! - [`program`]: from a path to a component; [`preview1`]: a component around a core module;
 //!   [`image_file`]: what `compile` writes
@@ -36,6 +37,7 @@ pub mod compose;
 pub mod confine;
 pub mod console;
 pub mod control;
+mod core_file;
 pub mod detach;
 mod ending;
 pub mod exit_code;

@@ -9,6 +9,9 @@ pub const LOG_BYTES: usize = 1 << 20;
 /// Bytes of one line; a longer one is broken there.
 pub const LOG_LINE_BYTES: usize = 8 << 10;
 
+/// Core dumps that faults of one tree leave; further ones are not written.
+pub const CORE_FILES: usize = 16;
+
 /// Processes whose output is kept; that of further ones is dropped.
 pub const LOG_PROCESSES: usize = 4096;
 

@@ -1,5 +1,7 @@
 //! `atoll up`: brings up what a manifest describes, and keeps it running until it is told to end.
 
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use crate::chronicle::{self, Chronicle};
 use crate::complaint::Complaint;
 use crate::console::{Paints, Trouble};
 use crate::control::listening::ControlSocket;
+use crate::control::scraping;
+use crate::core_file::CoreFiles;
 use crate::detach;
 use crate::exit_code::Exit;
 use crate::interrupt::Interrupts;
@@ -57,6 +61,7 @@ pub fn up(args: &args::Up, paints: Paints) -> Result<Exit, Trouble> {
         loaded.placement(domain)
     });
     let launched = Arc::new(launched.map_err(|error| unlaunched(&loaded.file, error))?);
+    dump_on_fault(&loaded, &launched, &logs);
     let shape = match (args.in_background, args.json) {
         (true, _) => chronicle::Shape::Nothing,
         (false, true) => chronicle::Shape::Json,
@@ -95,6 +100,9 @@ fn tend(
     let steward: Arc<dyn Steward> = Arc::new(tended);
     interrupts.end(&steward);
     let _socket = ControlSocket::open(&steward, note);
+    if let Some(address) = args.metrics {
+        note(&format!("meters are at http://{}/metrics", scraping::serve_tree(address, &steward)?));
+    }
     let _spans = Spans::begin(&args.spans, &steward)?;
     Ok(match driver.run() {
         Outcome::ShutDown => interrupts.exit().unwrap_or(Exit::Success),
@@ -103,6 +111,17 @@ fn tend(
         Outcome::Finished if driver.has_failed() => Exit::Guest(1),
         Outcome::Finished => Exit::Success,
     })
+}
+
+/// Has those processes leave a core whose manifest says so.
+fn dump_on_fault(loaded: &Loaded, launched: &Launched, logs: &Arc<Logs>) {
+    let wanted = |path: &str| loaded.processes.iter().any(|process| process.dump && process.path == path);
+    let all = loaded.linked.processes().iter().enumerate();
+    let dumped: Vec<usize> = all.filter(|(_, info)| wanted(&info.path)).map(|(index, _)| index).collect();
+    let folder = Path::new(&*loaded.file).parent().unwrap_or(Path::new(""));
+    if !dumped.is_empty() {
+        launched.tree().dump_on_fault(&dumped, Arc::new(CoreFiles::new(folder, logs)));
+    }
 }
 
 fn note(text: &str) {
@@ -121,10 +140,16 @@ fn manifest(file: &Path) -> PathBuf {
 
 /// What each process may see and reach. What it prints goes to the logs.
 fn wasi(loaded: &Loaded, logs: &Arc<Logs>) -> Result<Wasi, Complaint> {
-    let printed = |path: &str| Printed {
-        stdout: Output::closure(logs.writer(path, Stream::Stdout)),
-        stderr: Output::closure(logs.writer(path, Stream::Stderr)),
+    let files = log_files(loaded)?;
+    let output = |path: &str, stream| {
+        let (mut keep, file) = (logs.writer(path, stream), files.get(path).cloned());
+        Output::closure(move |bytes| {
+            keep(bytes)?;
+            file.as_deref().map_or(Ok(()), |mut file| file.write_all(bytes))
+        })
     };
+    let printed =
+        |path: &str| Printed { stdout: output(path, Stream::Stdout), stderr: output(path, Stream::Stderr) };
     let mut builder = Wasi::builder().named_as_in(&loaded.linked).deny_others();
     for (process, grants) in loaded.grants(printed) {
         builder = builder.grant(process, grants);
@@ -132,4 +157,19 @@ fn wasi(loaded: &Loaded, logs: &Arc<Logs>) -> Result<Wasi, Complaint> {
     builder.build().map_err(|error| {
         Complaint::new(Exit::Failed, format!("{}: a grant cannot be given", loaded.file)).because(error)
     })
+}
+
+/// The files that get what processes print, by path; what is in them already stays.
+fn log_files(loaded: &Loaded) -> Result<BTreeMap<&str, Arc<File>>, Complaint> {
+    let open = |(path, file): (&'_ str, &PathBuf)| {
+        let opened = File::options().append(true).create(true).open(file);
+        let failed = |error| {
+            let what = format!("{}: what {path} prints cannot be kept in {}", loaded.file, file.display());
+            Complaint::new(Exit::Failed, what).because(error)
+        };
+        opened.map_err(failed)
+    };
+    let wanted =
+        loaded.processes.iter().filter_map(|process| Some((&*process.path, process.log_file.as_ref()?)));
+    wanted.map(|(path, file)| Ok((path, Arc::new(open((path, file))?)))).collect()
 }

@@ -9,8 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::complaint::Complaint;
+use crate::control::reception::Reception;
 use crate::exit_code::Exit;
 use crate::limits::{SCRAPE_CLIENTS, SCRAPE_REQUEST_BYTES};
+use crate::steward::Steward;
 
 /// How long one scrape may take.
 const WHOLE: Duration = Duration::from_secs(3);
@@ -24,6 +26,12 @@ pub struct MetricsAddress(pub SocketAddr);
 #[error("expected a port as 9464, or an address with one as 127.0.0.1:9464 or [::1]:9464")]
 pub struct AddressError;
 
+impl std::fmt::Display for MetricsAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl FromStr for MetricsAddress {
     type Err = AddressError;
 
@@ -33,6 +41,15 @@ impl FromStr for MetricsAddress {
         let address = port.map(|port| SocketAddr::new(loopback, port)).or_else(|_| text.parse());
         address.map(MetricsAddress).map_err(|_| AddressError)
     }
+}
+
+/// Answers scrapes with the meters of a tree. Gives where.
+///
+/// # Errors
+/// The address cannot be listened at.
+pub fn serve_tree(address: MetricsAddress, steward: &Arc<dyn Steward>) -> Result<SocketAddr, Complaint> {
+    let reception = Reception::new(Arc::downgrade(steward));
+    serve(address, move || reception.page())
 }
 
 /// Answers scrapes with what `page` gives, on threads of its own, as long as this process lives. Gives where.
