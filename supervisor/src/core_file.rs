@@ -16,14 +16,16 @@ use crate::logs::{Logs, Stream};
 pub struct CoreFiles {
     folder: PathBuf,
     logs: Arc<Logs>,
+    note: fn(&str),
     written: AtomicUsize,
 }
 
 impl CoreFiles {
-    /// None written yet; they go into `folder`.
+    /// None written yet; they go into `folder`. Where is said in the logs, and with `note`.
     #[must_use]
-    pub fn new(folder: &Path, logs: &Arc<Logs>) -> CoreFiles {
-        CoreFiles { folder: folder.to_path_buf(), logs: Arc::clone(logs), written: AtomicUsize::new(0) }
+    pub fn new(folder: &Path, logs: &Arc<Logs>, note: fn(&str)) -> CoreFiles {
+        let (folder, logs) = (folder.to_path_buf(), Arc::clone(logs));
+        CoreFiles { folder, logs, note, written: AtomicUsize::new(0) }
     }
 }
 
@@ -39,6 +41,7 @@ impl Dumps for CoreFiles {
             Err(error) => format!("its core cannot be written to {}: {error}", name.display()),
         };
         self.logs.say(path, Stream::Lifecycle, &text);
+        (self.note)(&format!("{path}: {text}"));
     }
 }
 

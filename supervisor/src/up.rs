@@ -120,7 +120,7 @@ fn dump_on_fault(loaded: &Loaded, launched: &Launched, logs: &Arc<Logs>) {
     let dumped: Vec<usize> = all.filter(|(_, info)| wanted(&info.path)).map(|(index, _)| index).collect();
     let folder = Path::new(&*loaded.file).parent().unwrap_or(Path::new(""));
     if !dumped.is_empty() {
-        launched.tree().dump_on_fault(&dumped, Arc::new(CoreFiles::new(folder, logs)));
+        launched.tree().dump_on_fault(&dumped, Arc::new(CoreFiles::new(folder, logs, note)));
     }
 }
 

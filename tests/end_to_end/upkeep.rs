@@ -216,8 +216,7 @@ fn what_a_manifest_wants_kept_is_in_files() {
     let manifest = "name = \"t\"\n[process.trap]\ncomponent = \"trap.wat\"\nrestart = \"temporary\"\n\
                     dump = true\nlogs = { file = \"trap.log\" }\n";
     let outcome = atoll(["up", "--metrics", "0", &tree(&scratch, manifest)]).run().exits(1);
-    let outcome = outcome.says(&["meters are at http://127.0.0.1:"]);
-    assert!(outcome.stdout.contains("its core is in "), "{}", outcome.stdout);
+    outcome.says(&["meters are at http://127.0.0.1:", "/t/trap: its core is in "]);
     let core = std::fs::read(scratch.path().join("t-trap.gen0.core.wasm")).expect("a core was dumped");
     assert!(core.starts_with(b"\0asm"));
     assert!(scratch.path().join("trap.log").exists());
