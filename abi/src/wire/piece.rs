@@ -35,21 +35,22 @@ macro_rules! numbers {
 
 numbers! { u8 u16 u32 u64 }
 
-/// Several things, one after another.
-macro_rules! parts {
-    ($($type:ident { $($field:ident),* })*) => {
-        $(impl Piece for $type {
+/// Has structures cross as their fields, one after another.
+#[macro_export]
+macro_rules! wire_fields {
+    ($($type:ident { $($field:ident),* $(,)? })*) => {
+        $(impl $crate::wire::Piece for $type {
             fn put(&self, out: &mut Vec<u8>) {
-                $(self.$field.put(out);)*
+                $($crate::wire::Piece::put(&self.$field, out);)*
             }
-            fn take(from: &mut Cursor<'_>) -> Result<$type, WireError> {
-                Ok($type { $($field: Piece::take(from)?),* })
+            fn take(from: &mut $crate::wire::Cursor<'_>) -> Result<$type, $crate::wire::WireError> {
+                Ok($type { $($field: $crate::wire::Piece::take(from)?),* })
             }
         })*
     };
 }
 
-parts! {
+wire_fields! {
     ProcessId { index, generation }
     DomainId { index, generation }
     Resource { ty, rep, generation }

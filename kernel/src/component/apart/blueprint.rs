@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use abi::types::ResourceType;
 use abi::wire::{Cursor, Piece, WireError};
+use abi::wire_fields;
 
 use crate::component::options::{EdgeRule, Isolate, LinkOptions};
 use crate::component::packed;
@@ -199,20 +200,7 @@ impl Piece for Isolate {
     }
 }
 
-macro_rules! pieces {
-    ($($type:ident { $($field:ident),* $(,)? })*) => {
-        $(impl Piece for $type {
-            fn put(&self, out: &mut Vec<u8>) {
-                $(self.$field.put(out);)*
-            }
-            fn take(from: &mut Cursor<'_>) -> Result<$type, WireError> {
-                Ok($type { $($field: Piece::take(from)?),* })
-            }
-        })*
-    };
-}
-
-pieces! {
+wire_fields! {
     EdgePolicy { on_fault, deadline_ns }
     EdgeRule { caller, callee, policy }
     LinkOptions { name, missing_is_fault, isolate, edge, edges }
