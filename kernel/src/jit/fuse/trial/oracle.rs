@@ -234,8 +234,10 @@ fn judge(
     };
     if world.guests().overlapping {
         if let Err(trap) = got {
+            // Handles that were written over are not found in the arguments, so not dropped.
+            let lost = matches!(trap, Trap::BorrowsRemain(_)) && seen.args.is_some_and(|have| have != args);
             let reasons = [seen.failed, seen.result.and_then(Result::err), pointed];
-            assert!(reasons.contains(&Some(trap.clone())), "{trap}, not one of {reasons:?}: {ty}");
+            assert!(lost || reasons.contains(&Some(trap.clone())), "{trap}, not one of {reasons:?}: {ty}");
         }
         return;
     }
@@ -281,5 +283,34 @@ fn unchanged(world: &mut World, before: &[Vec<u8>; 2]) {
             let granted = || grants.iter().any(|grant| grant.contains(&(at as u64)));
             assert!(same || granted(), "byte {at:#x} of memory {process} was changed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use abi::types::ValType;
+    use abi::value::Resource;
+
+    use super::*;
+
+    /// Found by `hostile_guest`: a callee whose second list is put over the handle in its first one does not find that
+    /// handle, so cannot drop it, and the end of the call says so.
+    #[test]
+    fn a_handle_that_its_owner_wrote_over_remains() {
+        let resource = ResourceType(1);
+        let handles = ValType::List(Arc::new(ValType::Option(Arc::new(ValType::Borrow(resource)))));
+        let params = [("handles".into(), handles), ("bytes".into(), ValType::List(Arc::new(ValType::U8)))];
+        let ty = FuncType { params: params.into(), result: None, is_async: false };
+        let borrowed = Value::Borrow(Resource { ty: resource, rep: 7, generation: 0 });
+        let args = vec![
+            Value::List(vec![Value::Option(Some(Box::new(borrowed)))]),
+            Value::List(vec![Value::U8(0); 4]),
+        ];
+        let ploys = [vec![], vec![Ploy::Honest, Ploy::Again]];
+        let mut world = Rig::new(&ty, [Encoding::Utf8; 2], false).world();
+        attempt(&mut world, &ty, args, None, Plot { ploys, ..Plot::default() }, false);
+        assert!(world.guests().called(CORE) && world.guests().overlapping);
+        let remaining = |index| world.guests().handles.rep(1, resource, index) == Ok(7);
+        assert!((0..4).any(remaining), "the callee still has it");
     }
 }
