@@ -194,7 +194,7 @@ impl<'s> Lift<'s> {
     }
 
     /// A value that is one core value; `bits` can have more of them set than the type has.
-    fn scalar(&mut self, ty: &ValType, bits: u64) -> Result<Value, Trap> {
+    pub(crate) fn scalar(&mut self, ty: &ValType, bits: u64) -> Result<Value, Trap> {
         let low = bits as u32;
         Ok(match ty {
             ValType::Bool => Value::Bool(low != 0),

@@ -21,6 +21,8 @@ pub const MAX_TYPE_DEPTH: u32 = 128;
 pub const MAX_VALUE_BYTES: usize = 1 << 30;
 /// Elements of a list that cross before others are let run.
 pub const ELEMENTS_A_TURN: u32 = 1 << 14;
+/// The same of elements that are moved as bytes: bytes.
+pub const BYTES_A_TURN: u32 = 1 << 20;
 /// Bytes of a text in a message that is no component value: a path, a reason.
 pub const WIRE_TEXT_BYTES: usize = 64 << 10;
 /// Elements of a list in a message that is no component value: frames, handles.

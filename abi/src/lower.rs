@@ -152,10 +152,7 @@ impl<'s> Lower<'s> {
     }
 
     fn room(&mut self, count: usize, elem: Layout) -> Result<u32, Trap> {
-        let bytes = (count as u64).saturating_mul(u64::from(elem.size));
-        let fits = u32::try_from(bytes).ok().filter(|bytes| *bytes <= MAX_LIST_BYTES);
-        let bytes = fits.ok_or(Trap::ListTooLong { bytes, limit: u64::from(MAX_LIST_BYTES) })?;
-        self.side.allocate(0, 0, elem.align, bytes)
+        self.side.allocate(0, 0, elem.align, list_bytes(count, elem)?)
     }
 
     /// `store_list_into_valid_range`
@@ -173,7 +170,7 @@ impl<'s> Lower<'s> {
     }
 
     /// A value that is one core value.
-    fn scalar(&mut self, ty: &ValType, value: &Value) -> Result<u64, Trap> {
+    pub(crate) fn scalar(&mut self, ty: &ValType, value: &Value) -> Result<u64, Trap> {
         Ok(match (ty, value) {
             (ValType::Bool, Value::Bool(value)) => u64::from(*value),
             (ValType::S8, Value::S8(value)) => u64::from(i32::from(*value) as u32),
@@ -213,6 +210,16 @@ impl<'s> Lower<'s> {
         self.depth += 1;
         if self.depth > MAX_TYPE_DEPTH { Err(TOO_DEEP) } else { Ok(()) }
     }
+}
+
+/// How many bytes a list takes.
+///
+/// # Errors
+/// Longer than 2^28−1 bytes.
+pub(crate) fn list_bytes(count: usize, elem: Layout) -> Result<u32, Trap> {
+    let bytes = (count as u64).saturating_mul(u64::from(elem.size));
+    let fits = u32::try_from(bytes).ok().filter(|bytes| *bytes <= MAX_LIST_BYTES);
+    fits.ok_or(Trap::ListTooLong { bytes, limit: u64::from(MAX_LIST_BYTES) })
 }
 
 /// The discriminant and payload of a value of a variant-like type (`match_case`).

@@ -179,7 +179,7 @@ fn lift_all<'t>(
 }
 
 /// An `i32` core value that is a pointer.
-fn pointer(core: &[u64], slot: usize) -> Result<u32, Trap> {
+pub(crate) fn pointer(core: &[u64], slot: usize) -> Result<u32, Trap> {
     let value = core.get(slot).ok_or(Trap::Unsupported("a call with too few core values"))?;
     Ok(*value as u32)
 }

@@ -406,7 +406,7 @@ impl Step {
 /// Cannot be seen unless the source changes between two steps, as memory that both sides share can.
 const CHANGED: Trap = Trap::Unsupported("a string that changes while it is copied");
 
-fn utf8(bytes: &[u8]) -> Result<&str, Trap> {
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Trap> {
     std::str::from_utf8(bytes).map_err(|error| match error.error_len() {
         Some(_) => Trap::InvalidUtf8,
         None => Trap::IncompleteUtf8,

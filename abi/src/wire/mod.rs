@@ -14,14 +14,19 @@
 //! | `own`, `borrow` | none: the next slot |
 //!
 //! - [`packing`]: values to bytes; [`unpacking`]: bytes to values
+//! - [`lifting`]: from a guest's memory to bytes, without values in between; [`lowering`]: the other way; `strips`: what is
+//!   copied as it is
 //! - [`cursor`]: reading bytes that nobody vouches for; [`piece`]: what is read and written field by field
 //! - [`postmortem`]: faults as bytes; [`interned`]: the fixed texts in them
 
 pub mod cursor;
 pub mod interned;
+pub mod lifting;
+pub mod lowering;
 pub mod packing;
 pub mod piece;
 pub mod postmortem;
+mod strips;
 pub mod unpacking;
 
 use crate::types::ValType;
@@ -79,6 +84,16 @@ fn least(ty: &ValType) -> usize {
 
 fn sum(parts: impl Iterator<Item = usize>) -> usize {
     parts.fold(0, usize::saturating_add)
+}
+
+/// How many cases a type has; 0 if it has none.
+fn cases(ty: &ValType) -> usize {
+    match ty {
+        ValType::Variant(cases) => cases.len(),
+        ValType::Enum(labels) => labels.len(),
+        ValType::Option(_) | ValType::Result(_) => 2,
+        _ => 0,
+    }
 }
 
 /// Bytes of the discriminant of a type with so many cases.

@@ -21,7 +21,12 @@ pub fn pack<'t>(
     types.zip(values).try_for_each(|(ty, value)| pack_one(ty, value, message, 0))
 }
 
-fn pack_one(ty: &ValType, value: &Value, message: &mut Message, depth: u32) -> Result<(), WireError> {
+pub(super) fn pack_one(
+    ty: &ValType,
+    value: &Value,
+    message: &mut Message,
+    depth: u32,
+) -> Result<(), WireError> {
     if depth >= MAX_TYPE_DEPTH {
         return Err(odd(message, "a type of legal depth", &TOO_DEEP.to_string()));
     }
@@ -121,7 +126,7 @@ fn list(elem: &ValType, elems: &[Value], message: &mut Message, depth: u32) -> R
     Ok(())
 }
 
-fn length(message: &mut Message, len: usize) -> Result<(), WireError> {
+pub(super) fn length(message: &mut Message, len: usize) -> Result<(), WireError> {
     match u32::try_from(len) {
         Ok(len) => {
             message.bytes.extend(len.to_le_bytes());

@@ -1,6 +1,8 @@
 //! Bytes to values.
 
-use super::{Cursor, Message, Slot, WireError, discriminant_bytes, flags_bytes, least};
+use super::strips::{Kind, Strips};
+use super::{Cursor, Message, Slot, WireError, cases, discriminant_bytes, flags_bytes, least};
+use crate::layout::Layout;
 use crate::lift::{canonical32, canonical64, mask};
 use crate::limits::{MAX_TYPE_DEPTH, MAX_VALUE_BYTES};
 use crate::types::{ResourceType, ValType};
@@ -26,32 +28,132 @@ pub fn unpack_from<'t>(
     bytes: &[u8],
     slots: &[Slot],
 ) -> Result<Vec<Value>, WireError> {
-    let mut reader = Unpacker { cursor: Cursor::new(bytes), slots, room: MAX_VALUE_BYTES, depth: 0 };
+    let mut reader = Unpacker { room: MAX_VALUE_BYTES, ..Unpacker::new(bytes, slots) };
     let values = types.map(|ty| reader.value(ty)).collect::<Result<_, _>>()?;
-    reader.cursor.finish()?;
-    if !reader.slots.is_empty() {
-        return Err(reader.cursor.wrong("no more handles", format!("{}", reader.slots.len())));
-    }
+    reader.finish()?;
     Ok(values)
 }
 
-struct Unpacker<'m> {
-    cursor: Cursor<'m>,
+/// Checks that values of these types are all that there is, without making them; gives what they carry, as
+/// [`Value::bytes`] counts it.
+///
+/// # Errors
+/// As [`unpack`], but that the values would be too big for the host.
+pub fn check<'t>(
+    mut types: impl Iterator<Item = &'t ValType>,
+    bytes: &[u8],
+    slots: &[Slot],
+) -> Result<u64, WireError> {
+    let (mut reader, mut carried) = (Unpacker::new(bytes, slots), 0);
+    types.try_for_each(|ty| reader.check(ty, &mut carried))?;
+    reader.finish()?;
+    Ok(carried)
+}
+
+pub(super) struct Unpacker<'m> {
+    pub(super) cursor: Cursor<'m>,
     slots: &'m [Slot],
     /// Bytes of ours that values may still take.
     room: usize,
     depth: u32,
 }
 
-impl Unpacker<'_> {
-    fn value(&mut self, ty: &ValType) -> Result<Value, WireError> {
+impl<'m> Unpacker<'m> {
+    /// Reads from the beginning, values that nobody keeps.
+    pub(super) fn new(bytes: &'m [u8], slots: &'m [Slot]) -> Unpacker<'m> {
+        Unpacker { cursor: Cursor::new(bytes), slots, room: usize::MAX, depth: 0 }
+    }
+
+    fn finish(&self) -> Result<(), WireError> {
+        self.cursor.finish()?;
+        if !self.slots.is_empty() {
+            return Err(self.cursor.wrong("no more handles", format!("{}", self.slots.len())));
+        }
+        Ok(())
+    }
+
+    /// Reads a value without making it.
+    fn check(&mut self, ty: &ValType, carried: &mut u64) -> Result<(), WireError> {
+        self.deeper()?;
+        let payload = match ty {
+            ValType::String => {
+                *carried += self.text()?.len() as u64;
+                None
+            }
+            ValType::List(elem) => {
+                let count = self.count(least(elem))?;
+                self.check_elements(&[elem], count, carried)?;
+                None
+            }
+            ValType::Map(entry) => {
+                let count = self.count(least(&entry.0).saturating_add(least(&entry.1)))?;
+                self.check_elements(&[&entry.0, &entry.1], count, carried)?;
+                None
+            }
+            ValType::FixedList(elem, count) => {
+                self.check_elements(&[elem], *count as usize, carried)?;
+                None
+            }
+            ValType::Record(fields) => {
+                fields.iter().try_for_each(|field| self.check(&field.ty, carried))?;
+                None
+            }
+            ValType::Tuple(types) => {
+                types.iter().try_for_each(|ty| self.check(ty, carried))?;
+                None
+            }
+            ValType::Variant(_) | ValType::Enum(_) | ValType::Option(_) | ValType::Result(_) => {
+                let case = self.case("a case", cases(ty))?;
+                *carried += 4;
+                ty.cases().and_then(|cases| cases.get(case as usize).copied().flatten())
+            }
+            _ => {
+                *carried += self.value(ty)?.bytes();
+                None
+            }
+        };
+        payload.map_or(Ok(()), |payload| self.check(payload, carried))?;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn check_elements(
+        &mut self,
+        elem: &[&ValType],
+        count: usize,
+        carried: &mut u64,
+    ) -> Result<(), WireError> {
+        let Some(strips) = Strips::of(elem, Layout::tuple(elem.iter().copied())) else {
+            return (0..count).try_for_each(|_| elem.iter().try_for_each(|ty| self.check(ty, carried)));
+        };
+        let packed = strips.packed as usize;
+        let bytes = self.cursor.take(count.saturating_mul(packed), "the elements of a list")?;
+        *carried += count as u64 * u64::from(strips.carried);
+        if let Some(kind) = strips.whole() {
+            return kind.check(bytes, &self.cursor);
+        }
+        for (strip, at) in strips.each().filter(|(strip, _)| strip.kind != Kind::Bits) {
+            for elem in bytes.chunks_exact(packed) {
+                let bytes = elem.get(at..at + strip.len as usize).unwrap_or(&[]);
+                strip.kind.check(bytes, &self.cursor)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn deeper(&mut self) -> Result<(), WireError> {
         self.depth += 1;
         if self.depth > MAX_TYPE_DEPTH {
             return Err(self.cursor.wrong("a type of legal depth", "one that is nested deeper"));
         }
+        Ok(())
+    }
+
+    pub(super) fn value(&mut self, ty: &ValType) -> Result<Value, WireError> {
+        self.deeper()?;
         self.spend(size_of::<Value>())?;
         let value = match ty {
-            ValType::String => Value::String(self.text()?.into()),
+            ValType::String => Value::String(self.owned_text()?),
             ValType::List(elem) => Value::List(self.list(elem)?),
             ValType::FixedList(elem, count) => Value::List(self.elements(elem, *count as usize)?),
             ValType::Map(entry) => Value::Map(self.map(&entry.0, &entry.1)?),
@@ -132,14 +234,16 @@ impl Unpacker<'_> {
         })
     }
 
-    fn text(&mut self) -> Result<String, WireError> {
+    fn owned_text(&mut self) -> Result<Box<str>, WireError> {
+        let text = self.text()?;
+        self.spend(text.len())?;
+        Ok(text.into())
+    }
+
+    pub(super) fn text(&mut self) -> Result<&'m str, WireError> {
         let len = self.cursor.uint(4, "a string's length")? as usize;
         let bytes = self.cursor.take(len, "a string")?;
-        self.spend(len)?;
-        match str::from_utf8(bytes) {
-            Ok(text) => Ok(text.to_owned()),
-            Err(error) => Err(self.cursor.wrong("UTF-8", error.to_string())),
-        }
+        str::from_utf8(bytes).map_err(|error| self.cursor.wrong("UTF-8", error.to_string()))
     }
 
     fn list(&mut self, elem: &ValType) -> Result<Vec<Value>, WireError> {
@@ -170,7 +274,7 @@ impl Unpacker<'_> {
     }
 
     /// A length, of something whose elements take so many bytes and slots at least.
-    fn count(&mut self, each: usize) -> Result<usize, WireError> {
+    pub(super) fn count(&mut self, each: usize) -> Result<usize, WireError> {
         let count = self.cursor.uint(4, "a length")? as usize;
         let left = self.left();
         // Elements of nothing cannot be told from none: no valid type has them.
@@ -185,7 +289,7 @@ impl Unpacker<'_> {
         self.cursor.left() + self.slots.len()
     }
 
-    fn case(&mut self, what: &str, cases: usize) -> Result<u32, WireError> {
+    pub(super) fn case(&mut self, what: &str, cases: usize) -> Result<u32, WireError> {
         let case = self.cursor.uint(discriminant_bytes(cases), what)?;
         if case as usize >= cases {
             return Err(self.cursor.wrong(format!("{what} below {cases}"), format!("{case}")));

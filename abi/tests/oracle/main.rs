@@ -8,4 +8,5 @@ mod bump;
 mod carried;
 mod golden;
 mod properties;
+mod straight;
 mod written;
