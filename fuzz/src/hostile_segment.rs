@@ -83,7 +83,7 @@ impl Scribbler<'_> {
                 let len = usize::from(len).min(self.data.len());
                 let (frame, rest) = self.data.split_at(len);
                 self.data = rest;
-                let _ = self.sender.send(frame, &mut Never);
+                let _ = self.sender.send([frame, &[]], &mut Never);
             }
         }
         Some(())
@@ -111,7 +111,7 @@ fn scribbled(data: &[u8]) {
     // Every turn the peer does something, or the ring is broken, or it is read on.
     for turn in 0..=data.len() {
         let _ = peer.act();
-        let sent = sender.send(&vec![turn as u8; turn * 997 % 5000], &mut peer);
+        let sent = sender.send([&[], &vec![turn as u8; turn * 997 % 5000]], &mut peer);
         if sent.and_then(|()| receiver.receive(&mut frame, &mut peer)).is_err() {
             break;
         }
@@ -214,7 +214,7 @@ struct Teller {
 }
 
 impl Line for Teller {
-    fn send(&mut self, _: &[u8]) -> Result<(), Cut> {
+    fn send(&mut self, _: &[u8], _: &[u8]) -> Result<(), Cut> {
         Ok(())
     }
     fn receive(&mut self, frame: &mut Vec<u8>) -> Result<(), Cut> {

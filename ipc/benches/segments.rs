@@ -92,6 +92,7 @@ fn main() {
         ("u32 pair, two processes", 2000, calls(&apart, "pairs", 0)),
         ("list<u8> 64 KiB, two processes", 100, calls(&apart, "bytes", 64 << 10)),
         ("list<u8> 1 MiB, two processes", 4, calls(&apart, "bytes", 1 << 20)),
+        ("memcpy of 1 MiB", 20, Box::new(copies)),
     ];
     let mut times = vec![Vec::new(); rows.len()];
     for _ in 0..turns {
@@ -141,6 +142,15 @@ fn calls(launched: &Arc<Launched>, name: &str, size: u32) -> Box<dyn FnMut(u32)>
     Box::new(move |count| {
         launched.call(&func, vec![Value::U32(count), Value::U32(size)]).expect("does not trap");
     })
+}
+
+/// Copies a mebibyte.
+fn copies(count: u32) {
+    let (from, mut to) = (vec![1_u8; 1 << 20], vec![0_u8; 1 << 20]);
+    for _ in 0..count {
+        to.copy_from_slice(std::hint::black_box(&from));
+        std::hint::black_box(&mut to);
+    }
 }
 
 /// One side of the ping-pong, and the process that is the other.

@@ -77,9 +77,9 @@ impl Segment<Sleep> {
 }
 
 impl Line for Segment<Watch> {
-    fn send(&mut self, frame: &[u8]) -> Result<(), Cut> {
+    fn send(&mut self, head: &[u8], values: &[u8]) -> Result<(), Cut> {
         self.pause.condemned_ns = None;
-        self.sender.send(frame, &mut self.pause)
+        self.sender.send([head, values], &mut self.pause)
     }
 
     fn receive(&mut self, frame: &mut Vec<u8>) -> Result<(), Cut> {
@@ -102,8 +102,8 @@ impl Line for Segment<Watch> {
 }
 
 impl Line for Segment<Sleep> {
-    fn send(&mut self, frame: &[u8]) -> Result<(), Cut> {
-        self.sender.send(frame, &mut self.pause)
+    fn send(&mut self, head: &[u8], values: &[u8]) -> Result<(), Cut> {
+        self.sender.send([head, values], &mut self.pause)
     }
 
     fn receive(&mut self, frame: &mut Vec<u8>) -> Result<(), Cut> {

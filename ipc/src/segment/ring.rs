@@ -75,20 +75,22 @@ impl Sender {
         Sender { memory, base, tail: 0, head: 0, sequence: 0 }
     }
 
-    /// Sends a frame.
+    /// Sends a frame, which is in two parts.
     ///
     /// # Errors
     /// The reader is no more, or does not do what readers do; the frame is longer than [`FRAME_BYTES`].
-    pub fn send(&mut self, frame: &[u8], pause: &mut dyn Pause) -> Result<(), Cut> {
-        let len = u32::try_from(frame.len()).ok().filter(|_| frame.len() <= FRAME_BYTES);
-        let too_long = || Cut::TooLong { bytes: frame.len() as u64, allowed: FRAME_BYTES as u64 };
+    pub fn send(&mut self, frame: [&[u8]; 2], pause: &mut dyn Pause) -> Result<(), Cut> {
+        let bytes = frame[0].len().saturating_add(frame[1].len());
+        let len = u32::try_from(bytes).ok().filter(|_| bytes <= FRAME_BYTES);
+        let too_long = || Cut::TooLong { bytes: bytes as u64, allowed: FRAME_BYTES as u64 };
         let len = len.ok_or_else(too_long)?;
         let mut head = [0; FRAME_HEAD];
         head[..4].copy_from_slice(&self.sequence.to_le_bytes());
         head[4..].copy_from_slice(&len.to_le_bytes());
         self.sequence = self.sequence.wrapping_add(1);
         self.write(&head, pause)?;
-        self.write(frame, pause)?;
+        self.write(frame[0], pause)?;
+        self.write(frame[1], pause)?;
         self.publish(pause);
         Ok(())
     }
@@ -247,6 +249,9 @@ mod tests {
         fn wake(&self, _: &AtomicU32) {}
     }
 
+    /// The shortest frame that there is something in.
+    const X: [&[u8]; 2] = [b"x", b""];
+
     /// Waits for nobody.
     struct Impatient;
 
@@ -270,7 +275,11 @@ mod tests {
         let frame = |len: usize| -> Vec<u8> { (0..len).map(|i| (i * 31 + len) as u8).collect() };
         let writer = std::thread::spawn(move || {
             for _ in 0..3 {
-                lengths.iter().for_each(|len| sender.send(&frame(*len), &mut Yielding).unwrap());
+                for len in lengths {
+                    let frame = frame(len);
+                    let (head, values) = frame.split_at(len / 3);
+                    sender.send([head, values], &mut Yielding).unwrap();
+                }
             }
         });
         let mut read = Vec::new();
@@ -295,7 +304,7 @@ mod tests {
         head.store(u32::MAX - 20, Ordering::Relaxed);
         let mut read = Vec::new();
         for i in 0..50_u8 {
-            sender.send(&[i; 9], &mut Impatient).unwrap();
+            sender.send([&[i; 4], &[i; 5]], &mut Impatient).unwrap();
             receiver.receive(&mut read, &mut Impatient).unwrap();
             assert_eq!(read, [i; 9]);
         }
@@ -319,17 +328,17 @@ mod tests {
         refused(&memory, &mut receiver, &mut read);
         memory.word(TAIL).store(0, Ordering::Relaxed);
         sender.sequence = 7;
-        sender.send(b"x", &mut Impatient).unwrap();
+        sender.send(X, &mut Impatient).unwrap();
         let why = refused(&memory, &mut receiver, &mut read);
         assert_eq!(why, "expected frame 0 of the ring, found 7");
         let (memory, mut sender, mut receiver) = ring();
-        sender.send(b"x", &mut Impatient).unwrap();
+        sender.send(X, &mut Impatient).unwrap();
         memory.copy_in(DATA + 4, &u32::MAX.to_le_bytes());
         let why = refused(&memory, &mut receiver, &mut read);
         assert!(why.contains("found one of 4294967295"), "{why}");
         // More is promised than comes: no room is made for it.
         let (memory, mut sender, mut receiver) = ring();
-        sender.send(b"x", &mut Impatient).unwrap();
+        sender.send(X, &mut Impatient).unwrap();
         memory.copy_in(DATA + 4, &(FRAME_BYTES as u32).to_le_bytes());
         assert_eq!(receiver.receive(&mut read, &mut Impatient), Err(Cut::Late));
         assert!(read.capacity() <= 2 * FRAME_BYTES_AT_ONCE);
@@ -339,13 +348,13 @@ mod tests {
     fn what_no_reader_does_is_noticed() {
         let (memory, mut sender, _) = ring();
         let whole = vec![1; RING_BYTES - FRAME_HEAD];
-        sender.send(&whole, &mut Impatient).unwrap();
-        assert_eq!(sender.send(b"x", &mut Impatient), Err(Cut::Late));
+        sender.send([&whole, &[]], &mut Impatient).unwrap();
+        assert_eq!(sender.send(X, &mut Impatient), Err(Cut::Late));
         memory.word(HEAD).store(CAPACITY + 1, Ordering::Relaxed);
-        assert!(matches!(sender.send(b"x", &mut Impatient), Err(Cut::Corrupt(_))));
+        assert!(matches!(sender.send(X, &mut Impatient), Err(Cut::Corrupt(_))));
         memory.word(HEAD).store(u32::MAX, Ordering::Relaxed);
-        assert!(matches!(sender.send(b"x", &mut Impatient), Err(Cut::Corrupt(_))));
+        assert!(matches!(sender.send(X, &mut Impatient), Err(Cut::Corrupt(_))));
         let long = vec![0; FRAME_BYTES + 1];
-        assert!(matches!(sender.send(&long, &mut Impatient), Err(Cut::TooLong { .. })));
+        assert!(matches!(sender.send([&[], &long], &mut Impatient), Err(Cut::TooLong { .. })));
     }
 }

@@ -16,13 +16,14 @@ use abi::value::Value;
 use super::call::{self, blame, count_bytes};
 use super::carrier::Crossing;
 use super::guest::Guest;
+use super::letter::Parcel;
 use super::linked::{ExportedFunc, HostImport, Linked, Target};
 use super::neighbour::{Resident, lost, neighbour, terms};
 use super::peers::Peers;
 use super::port::{EdgePolicy, OnFault, Port, failed};
 use super::running::Running;
 use super::standing::ProcessMeter;
-use super::task::give;
+use super::task::deliver;
 use crate::domain::Domain;
 use crate::jit::fuse::entrance::{CALLERS_MEMORY, LANDED, SLOTS};
 use crate::mem::linear::Memory;
@@ -163,8 +164,8 @@ enum Arrived {
     Refused(Box<Trap>),
     /// The callee has returned a core value.
     Core(u64),
-    /// The callee has returned what is in its memory.
-    Value(Box<Option<Value>>),
+    /// The callee has returned what was in its memory.
+    Parcel(Box<Parcel>),
     Failed(Box<Fault>),
 }
 
@@ -271,9 +272,11 @@ impl Arrival<'_> {
             count_bytes(domain, func, self.bytes, self.direct.result);
             return Ok(Arrived::Core(slots[0]));
         }
-        let value = call::lift_result(domain, func, &[u128::from(slots[0] as u32)])?;
-        count_bytes(domain, func, self.bytes, value.as_ref().map_or(0, Value::bytes));
-        Ok(Arrived::Value(Box::new(value)))
+        let result = call::finish(domain, func, &[u128::from(slots[0] as u32)], |guest, core| {
+            Parcel::of_results(guest, &func.ty, &func.results, core)
+        })?;
+        count_bytes(domain, func, self.bytes, result.carried());
+        Ok(Arrived::Parcel(Box::new(result)))
     }
 }
 
@@ -318,9 +321,7 @@ pub(super) fn call(
             core.first_mut().into_iter().for_each(|first| *first = value);
             Ok(())
         }
-        Arrived::Value(value) => {
-            give(&mut Guest::new(domain, &import.caller), import, (*value).as_ref(), core)
-        }
+        Arrived::Parcel(result) => deliver(&mut Guest::new(domain, &import.caller), import, &result, core),
         Arrived::Failed(fault) => failed(domain, import, port, *fault, core),
         Arrived::Refused(trap) => Err(*trap),
         Arrived::Stale => Err(Trap::CannotEnter),

@@ -6,6 +6,7 @@ use abi::run;
 use abi::value::Value;
 
 use super::guest::{Guest, call_slot};
+use super::letter::{Letter, Parcel, result_types};
 use super::linked::ExportedFunc;
 use super::observe::{dump, taps};
 use super::onlooker;
@@ -26,6 +27,28 @@ pub(super) fn call(domain: &mut Domain, func: &ExportedFunc, args: &[Value]) -> 
         count_bytes(domain, func, args.iter().map(Value::bytes).sum(), bytes_out);
         result
     })
+}
+
+/// The same with a letter, which gets the answer.
+///
+/// # Errors
+/// As [`call`].
+pub(super) fn answer(domain: &mut Domain, letter: &Letter) -> Result<(), Fault> {
+    let (func, args) = (&*letter.func, &letter.args);
+    let answer = guarded(domain, func, |domain| {
+        let lowered = args.lower_params(&mut Guest::new(domain, &func.callee), &func.ty, &func.params);
+        let core = lowered.map_err(|trap| unlowered(domain, func, trap))?;
+        let answer = match invoke(domain, func, core)? {
+            Returned::Task(value) => Parcel::of_values(result_types(&func.ty), value.as_slice())?,
+            Returned::Core(results) => finish(domain, func, &results, |guest, core| {
+                Parcel::of_results(guest, &func.ty, &func.results, core)
+            })?,
+        };
+        count_bytes(domain, func, args.carried(), answer.carried());
+        Ok(answer)
+    })?;
+    letter.put(answer);
+    Ok(())
 }
 
 /// Runs `work`, a call of this function, if it may be entered, in a task and a handle scope of its own.
@@ -77,46 +100,72 @@ pub(super) fn guarded<T>(
 }
 
 fn call_in_scope(domain: &mut Domain, func: &ExportedFunc, args: &[Value]) -> Result<Option<Value>, Fault> {
-    let process = func.callee.process;
     let lowered = run::lower_params(&mut Guest::new(domain, &func.callee), &func.ty, &func.params, args);
-    let core: Vec<u128> = match lowered {
-        Ok(core) => core.into_iter().map(u128::from).collect(),
-        // It was never the callee's, and never got there.
-        Err(trap @ Trap::Gone(_)) => return Err(fault_in(domain, process, trap)),
-        Err(trap) => return Err(blame(domain, process, trap)),
-    };
+    let core = lowered.map_err(|trap| unlowered(domain, func, trap))?;
+    match invoke(domain, func, core)? {
+        Returned::Task(value) => Ok(value),
+        Returned::Core(results) => finish(domain, func, &results, |guest, core| {
+            run::lift_results(guest, &func.ty, &func.results, core)
+        }),
+    }
+}
+
+/// What a function has given.
+enum Returned {
+    /// Its core results.
+    Core(Vec<u128>),
+    /// The result of the task that it was.
+    Task(Option<Value>),
+}
+
+/// Runs the core function.
+///
+/// # Errors
+/// The guest's fault.
+fn invoke(domain: &mut Domain, func: &ExportedFunc, core: Vec<u64>) -> Result<Returned, Fault> {
+    let core: Vec<u128> = core.into_iter().map(u128::from).collect();
     if func.asynchronous {
-        return run_task(domain, func, &core);
+        return run_task(domain, func, &core).map(Returned::Task);
     }
     let count = match &func.results {
         Passing::Flat(flat) => flat.len(),
         Passing::Memory(_) => 1,
     };
     let mut results = vec![0u128; count];
-    call_slot(domain, process, func.core, &core, &mut results)?;
-    lift_result(domain, func, &results)
+    call_slot(domain, func.callee.process, func.core, &core, &mut results)?;
+    Ok(Returned::Core(results))
 }
 
 /// Lifts what the core function has returned, and lets the callee clean up.
 ///
 /// # Errors
 /// The callee's fault.
-pub(super) fn lift_result(
+pub(super) fn finish<T>(
     domain: &mut Domain,
     func: &ExportedFunc,
     results: &[u128],
-) -> Result<Option<Value>, Fault> {
-    let process = func.callee.process;
+    lift: impl FnOnce(&mut Guest<'_>, &[u64]) -> Result<T, Trap>,
+) -> Result<T, Fault> {
     let values: Vec<u64> = results.iter().map(|value| *value as u64).collect();
     let mut guest = Guest::new(domain, &func.callee);
-    match run::lift_results(&mut guest, &func.ty, &func.results, &values) {
+    match lift(&mut guest, &values) {
         Ok(value) => {
             if let Some(slot) = func.callee.post_return {
                 guest.staying(|guest| guest.call(slot, results, &mut []))?;
             }
             Ok(value)
         }
-        Err(trap) => Err(blame(domain, process, trap)),
+        Err(trap) => Err(blame(domain, func.callee.process, trap)),
+    }
+}
+
+/// The fault of a call whose arguments could not be lowered.
+#[cold]
+fn unlowered(domain: &mut Domain, func: &ExportedFunc, trap: Trap) -> Fault {
+    match trap {
+        // It was never the callee's, and never got there.
+        Trap::Gone(_) => fault_in(domain, func.callee.process, trap),
+        trap => blame(domain, func.callee.process, trap),
     }
 }
 

@@ -13,6 +13,7 @@ use super::arrival::Posted;
 use super::call;
 use super::error::LaunchError;
 use super::hooks::destroy;
+use super::letter::Letter;
 use super::linked::ExportedFunc;
 use super::neighbour::Resident;
 use super::peers::Peers;
@@ -42,6 +43,8 @@ enum Work {
         func: Arc<ExportedFunc>,
         args: Vec<Value>,
     },
+    /// A call that a domain makes, with its values.
+    Letter(Arc<Letter>),
     /// A call that compiled code makes.
     Arrival(Arc<Posted>),
     Drop(Resource),
@@ -53,8 +56,10 @@ enum Work {
 
 /// What a crossing is for, as whoever takes it out of the OS process sees it.
 pub(super) enum Deed<'c> {
-    /// Serve a call.
+    /// Serve a call of the host.
     Call(&'c Arc<ExportedFunc>, &'c [Value]),
+    /// Serve a call of a domain, which gets its answer in the letter.
+    Letter(&'c Letter),
     /// Run a destructor.
     Drop(Resource),
     /// Note that handles are lent no more, as process and index.
@@ -127,6 +132,10 @@ impl Crossing {
         Crossing { domain: func.domain, work: Work::Call { func, args }, lent: None }
     }
 
+    pub(super) fn letter(letter: Arc<Letter>) -> Crossing {
+        Crossing { domain: letter.func.domain, work: Work::Letter(letter), lent: None }
+    }
+
     pub(super) fn arrival(domain: u32, posted: Arc<Posted>) -> Crossing {
         Crossing { domain, work: Work::Arrival(posted), lent: None }
     }
@@ -147,6 +156,7 @@ impl Crossing {
     pub(super) fn deed(&self) -> (Deed<'_>, &[(u32, u32)]) {
         let deed = match &self.work {
             Work::Call { func, args } => Deed::Call(func, args),
+            Work::Letter(letter) => Deed::Letter(letter),
             Work::Drop(resource) => Deed::Drop(*resource),
             // No adapter reaches into another OS process, so none of these goes there.
             Work::Release(_) | Work::Arrival(_) => Deed::Release,
@@ -181,6 +191,7 @@ impl Crossing {
             Work::Call { func, args } => {
                 !func.ty.has_borrow() && args.iter().all(|arg| arg.owned().is_empty())
             }
+            Work::Letter(letter) => letter.args.slots().is_empty(),
             _ => false,
         }
     }
@@ -190,6 +201,7 @@ impl Crossing {
     pub fn bytes(&self) -> u64 {
         match &self.work {
             Work::Call { args, .. } => args.iter().map(Value::bytes).sum(),
+            Work::Letter(letter) => letter.args.carried(),
             Work::Arrival(posted) => posted.bytes(),
             _ => 0,
         }
@@ -200,6 +212,7 @@ impl Crossing {
     pub fn into_values(self) -> Vec<Value> {
         match self.work {
             Work::Call { args, .. } => args,
+            Work::Letter(letter) => letter.args.owned().map(Value::Own).collect(),
             Work::Release(resources) => resources.into_iter().map(Value::Own).collect(),
             // Whoever was to be told is no more.
             Work::Arrival(_) | Work::Drop(_) | Work::GiveBack(_) => Vec::new(),
@@ -239,6 +252,7 @@ impl Server {
         Running::of_mut(&mut domain).refresh(&self.peers);
         match &crossing.work {
             Work::Call { func, args } => call::call(&mut domain, func, args),
+            Work::Letter(letter) => call::answer(&mut domain, letter).map(|()| None),
             Work::Arrival(posted) => posted.serve(&mut domain),
             Work::Drop(resource) if resource.generation != self.generation => Ok(None),
             Work::Drop(resource) => destroy(&mut domain, None, resource.ty, resource.rep).map(|()| None),
@@ -288,13 +302,15 @@ pub(super) fn serve_call(
     crossing: &Crossing,
     stack: &StackBounds,
 ) -> Result<Option<Value>, Fault> {
-    let Work::Call { func, args } = &crossing.work else { return Ok(None) };
+    let Work::Letter(letter) = &crossing.work else { return Ok(None) };
+    let func = &letter.func;
     if peers.is_apart(func.domain) {
-        return apart::serve(peers, func.domain, Some(generation), &Deed::Call(func, args));
+        return apart::serve(peers, func.domain, Some(generation), &Deed::Letter(letter));
     }
     let mut domain = peers.life(func.domain, generation)?;
     Running::of_mut(&mut domain).refresh(peers);
-    domain.on_stack(Some(func.callee.process), stack, |domain| call::call(domain, func, args))
+    domain.on_stack(Some(func.callee.process), stack, |domain| call::answer(domain, letter))?;
+    Ok(None)
 }
 
 impl std::fmt::Debug for Server {

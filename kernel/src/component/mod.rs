@@ -10,7 +10,7 @@
 //! - [`tree`]: launches that and calls into it ([`call`], [`task`], [`direct_func`]); [`peers`]: its domains; [`running`]:
 //!   what the built-ins ([`hooks`]) of one work on; [`standing`]: what others see of it; [`guest`]: a
 //!   process as one side of a call
-//! - [`port`]: imports that lead into another domain
+//! - [`port`]: imports that lead into another domain; [`letter`]: the values of a call over one on their way
 //! - [`neighbour`]: calls of domains that can run at once; [`arrival`]: those of them that compiled code makes
 //! - [`apart`]: domains that run in other OS processes
 //! - [`carrier`]: calls between domains that have threads of their own; [`onlooker`]: who is told when one ends processes
@@ -42,6 +42,7 @@ mod draft;
 mod edge;
 mod guest;
 mod hooks;
+mod letter;
 mod offer;
 mod offered_module;
 mod parse;

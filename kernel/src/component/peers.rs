@@ -11,7 +11,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use abi::fault::{Fault, Trap};
 use abi::id::ProcessId;
@@ -23,12 +23,12 @@ use super::call;
 use super::carrier::{Carrier, Crossing, Deed};
 use super::error::LaunchError;
 use super::hooks::{Hooks, destroy};
+use super::letter::Letter;
 use super::linked::Linked;
 use super::observe::dump::DumpOrder;
 use super::observe::edge_tally::Tally;
 use super::observe::watcher::Watch;
 use super::onlooker::Onlooker;
-use super::port::Port;
 use super::running::{HostState, Running};
 use super::standing::Standing;
 use super::tree::step;
@@ -42,6 +42,8 @@ static HOOKS: Hooks = Hooks;
 /// The domains of a tree. One that is executing is locked by whoever executes it; one that has ended is gone.
 pub(super) struct Peers {
     pub engine: Engine,
+    /// What others keep of it who may outlive it.
+    pub this: Weak<Peers>,
     pub linked: Arc<Linked>,
     pub host: HostState,
     /// The counters of the edges, by number.
@@ -107,9 +109,11 @@ impl Peers {
             quotas: ParkingLock::new(Vec::new()),
             total: ParkingLock::new(DomainQuota::default()),
         });
-        let peers = Peers {
+        let slots = slots.collect();
+        let peers = Arc::new_cyclic(|this| Peers {
             engine: engine.clone(),
-            slots: slots.collect(),
+            this: this.clone(),
+            slots,
             tallies: linked.edges.iter().map(|_| Tally::default()).collect(),
             watch: Arc::new(Watch::new(linked.edges.len())),
             linked,
@@ -121,7 +125,7 @@ impl Peers {
             carrier: OnceLock::new(),
             onlooker: OnceLock::new(),
             contains_exits: AtomicBool::new(false),
-        };
+        });
         for (process, quota) in &quotas.processes {
             if let Some(info) = peers.linked.processes.get(*process) {
                 peers.slots[info.place.domain as usize].quotas.lock().push((info.place.process, *quota));
@@ -132,7 +136,6 @@ impl Peers {
                 *slot.total.lock() = *quota;
             }
         }
-        let peers = Arc::new(peers);
         for number in (0..peers.count()).filter(|number| !peers.is_apart(*number)) {
             *peers.slots[number as usize].domain.lock() = Some(Peers::empty(&peers, number));
         }
@@ -345,11 +348,12 @@ impl Peers {
     ///
     /// # Errors
     /// The fault.
-    pub fn call_here(&self, port: &Port, args: &[Value]) -> Result<Option<Value>, Fault> {
-        if self.is_apart(port.func.domain) {
-            return apart::serve(self, port.func.domain, None, &Deed::Call(&port.func, args));
+    pub fn call_here(&self, letter: &Letter) -> Result<(), Fault> {
+        let number = letter.func.domain;
+        if self.is_apart(number) {
+            return apart::serve(self, number, None, &Deed::Letter(letter)).map(|_| ());
         }
-        call::call(&mut *self.idle(port.func.domain)?, &port.func, args)
+        call::answer(&mut *self.idle(number)?, letter)
     }
 
     /// Why a domain that is not there is not.

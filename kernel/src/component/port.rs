@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use abi::fault::{Fault, Trap};
-use abi::run;
 use abi::types::{FuncType, ValType};
 use abi::value::Value;
 
 use super::arrival::{self, Direct};
 use super::carrier::Crossing;
 use super::guest::Guest;
+use super::letter::{Letter, Parcel};
 use super::linked::{ExportedFunc, HostImport};
-use super::neighbour::{deliver, neighbour};
+use super::neighbour::{self, lost, neighbour};
 use super::running::Running;
 use super::standing::ProcessMeter;
-use super::task::give;
+use super::task::{deliver, give};
 use crate::domain::Domain;
 
 /// An edge of the tree that crosses a boundary.
@@ -50,7 +50,8 @@ pub enum OnFault {
     Retry(u32),
 }
 
-/// Carries a call through a port, which import `index` of the domain is: lifts from the caller's side, has it served, lowers what comes back.
+/// Carries a call through a port, which import `index` of the domain is. What compiled code does not make goes in a letter: it is
+/// written from the caller's side, served, and its answer is lowered.
 ///
 /// # Errors
 /// The trap that ends the caller's call.
@@ -67,22 +68,24 @@ pub(super) fn call(
     let running = Running::of_mut(domain);
     let (number, peers) = (running.number, running.peers.upgrade().ok_or(Trap::CannotEnter)?);
     running.refresh(&peers);
-    let args = run::lift_params(&mut Guest::new(domain, &import.caller), &import.ty, &import.params, core)?;
+    let mut caller = Guest::new(domain, &import.caller);
+    let args = Parcel::of_params(&mut caller, &import.ty, &import.params, core)?;
     if let Some(meter) = Running::of(domain).standing.meter(import.caller.process) {
-        ProcessMeter::count(&meter.bytes_out, args.iter().map(Value::bytes).sum());
+        ProcessMeter::count(&meter.bytes_out, args.carried());
     }
+    let letter = Letter::new(&port.func, args, &peers);
     let running = Running::of_mut(domain);
     running.calling = Some(port.func.domain);
     let lent = if import.lends { running.handles.lent() } else { &[] };
     let served = match peers.carrier() {
-        None => peers.call_here(port, &args),
+        None => peers.call_here(&letter).map(|()| None),
         Some(carrier) => {
-            let crossing = Crossing::call(Arc::clone(&port.func), args);
+            let crossing = Crossing::letter(Arc::clone(&letter));
             let crossing = crossing.lending(number, running.generation, lent);
             let neighbour = neighbour(running, &peers, index, port).cloned();
             let after_ns = port.policy.deadline_ns;
             let handed = match neighbour {
-                Some(neighbour) => deliver(&neighbour, &peers, number, crossing, after_ns),
+                Some(neighbour) => neighbour::deliver(&neighbour, &peers, number, crossing, after_ns),
                 None => Err(crossing),
             };
             handed.unwrap_or_else(|crossing| carrier.carry(number, crossing, &port.policy))
@@ -101,7 +104,10 @@ pub(super) fn call(
         _ => running.calling = None,
     }
     match served {
-        Ok(value) => give(&mut Guest::new(domain, &import.caller), import, value.as_ref(), core),
+        Ok(_) => match letter.take() {
+            Some(result) => deliver(&mut Guest::new(domain, &import.caller), import, &result, core),
+            None => failed(domain, import, port, lost(), core),
+        },
         Err(fault) => failed(domain, import, port, fault, core),
     }
 }

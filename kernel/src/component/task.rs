@@ -10,6 +10,7 @@ use abi::types::{FuncType, ValType};
 use abi::value::Value;
 
 use super::guest::{Guest, call_slot};
+use super::letter::Parcel;
 use super::linked::{ExportedFunc, HostImport};
 use super::running::Running;
 use crate::domain::Domain;
@@ -99,10 +100,29 @@ pub(super) fn give(
     core: &mut [u64],
 ) -> Result<(), Trap> {
     run::lower_results(caller, &import.ty, &import.params, &import.results, value, core)?;
+    returned(import, core);
+    Ok(())
+}
+
+/// The same with a result that has come in a letter.
+///
+/// # Errors
+/// As [`give`].
+pub(super) fn deliver(
+    caller: &mut Guest<'_>,
+    import: &HostImport,
+    result: &Parcel,
+    core: &mut [u64],
+) -> Result<(), Trap> {
+    result.lower_results(caller, &import.ty, (&import.params, &import.results), core)?;
+    returned(import, core);
+    Ok(())
+}
+
+fn returned(import: &HostImport, core: &mut [u64]) {
     if import.asynchronous {
         core[0] = RETURNED;
     }
-    Ok(())
 }
 
 /// `task.return`: the result of the task that calls it (CanonicalABI.md, `canon_task_return`).

@@ -10,7 +10,7 @@
 use abi::fault::Fault;
 use abi::value::Resource;
 use abi::wire::piece::put_all;
-use abi::wire::{Cursor, Message, Piece, Slot, WireError};
+use abi::wire::{Cursor, Piece, Slot, WireError};
 
 use crate::component::options::LinkOptions;
 use crate::quota::{DomainQuota, Quota};
@@ -264,11 +264,10 @@ impl Piece for Said {
     }
 }
 
-/// Writes what is said, and the values with it.
-pub(super) fn write(said: &impl Piece, message: &Message, out: &mut Vec<u8>) {
+/// Writes what is said, and the handles of the values with it. Their bytes come behind that.
+pub(super) fn write(said: &impl Piece, slots: &[Slot], out: &mut Vec<u8>) {
     said.put(out);
-    put_all(&message.slots, out);
-    out.extend_from_slice(&message.bytes);
+    put_all(slots, out);
 }
 
 /// Reads what was written.
@@ -290,11 +289,12 @@ mod tests {
 
     fn there_and_back<T: Piece + PartialEq + std::fmt::Debug>(said: &T) {
         let resource = Resource { ty: ResourceType(1), rep: 2, generation: 3 };
-        let message = Message { bytes: vec![1, 2], slots: vec![Slot { is_own: true, resource }] };
+        let given = [Slot { is_own: true, resource }];
         let mut out = Vec::new();
-        write(said, &message, &mut out);
+        write(said, &given, &mut out);
+        out.extend([1, 2]);
         let (read_back, slots, bytes) = read::<T>(&mut Cursor::new(&out)).unwrap();
-        assert_eq!((&read_back, slots, bytes), (said, message.slots, &message.bytes[..]));
+        assert_eq!((&read_back, &slots[..], bytes), (said, &given[..], &[1, 2][..]));
         for cut in 0..out.len() - 2 {
             assert!(read::<T>(&mut Cursor::new(&out[..cut])).is_err(), "{said:?} cut at {cut}");
         }

@@ -11,6 +11,7 @@ use super::proxy::{end, tallied};
 use super::{ApartDomain, Needs, Proxy};
 use crate::component::carrier::Deed;
 use crate::component::error::LaunchError;
+use crate::component::letter::{Parcel, param_types, result_types};
 use crate::component::linked::{ExportedFunc, Step};
 use crate::component::onlooker::tell_of;
 use crate::component::peers::Peers;
@@ -193,7 +194,11 @@ pub(in crate::component) fn serve(
     let proxy = entered.get();
     let was_over = proxy.over().is_some();
     let served = match deed {
-        Deed::Call(func, args) => call(peers, number, proxy, func, args),
+        Deed::Call(func, args) => called_by_the_host(peers, number, proxy, func, args),
+        Deed::Letter(letter) => call(peers, number, proxy, &letter.func, &letter.args).map(|answer| {
+            letter.put(answer);
+            None
+        }),
         Deed::Drop(resource) if resource.generation != generation => Ok(None),
         Deed::Drop(resource) => proxy.plain(peers, &Request::Drop(*resource)).map(|()| None),
         Deed::GiveBack(handles) => proxy.plain(peers, &Request::GiveBack(handles.to_vec())).map(|()| None),
@@ -203,6 +208,7 @@ pub(in crate::component) fn serve(
         Err(mut fault) if !was_over && proxy.over().is_some() => {
             let process = match deed {
                 Deed::Call(func, _) => func.callee.process,
+                Deed::Letter(letter) => letter.func.callee.process,
                 _ => 0,
             };
             ended(peers, number, process, &mut fault);
@@ -226,13 +232,25 @@ fn ended(peers: &Peers, number: u32, process: u32, fault: &mut Fault) {
     tell_of(peers, DomainId { index: number, generation: peers.generation(number) }, &processes, fault);
 }
 
-fn call(
+fn called_by_the_host(
     peers: &Peers,
     number: u32,
     proxy: &mut Proxy,
     func: &Arc<ExportedFunc>,
     args: &[Value],
 ) -> Result<Option<Value>, Fault> {
+    let args = Parcel::of_values(param_types(&func.ty), args)?;
+    let result = call(peers, number, proxy, func, &args)?;
+    Ok(result.values(result_types(&func.ty)).map_err(Trap::from)?.pop())
+}
+
+fn call(
+    peers: &Peers,
+    number: u32,
+    proxy: &mut Proxy,
+    func: &Arc<ExportedFunc>,
+    args: &Parcel,
+) -> Result<Parcel, Fault> {
     let (standing, process) = (peers.standing(number), func.callee.process);
     let before = standing.enter(process);
     let begun = tallied(peers, func.edge);
@@ -240,10 +258,9 @@ fn call(
     end(begun, result.is_err());
     standing.leave(before);
     if let Some(meter) = standing.meter(process) {
-        let bytes_out = result.as_ref().ok().and_then(Option::as_ref).map_or(0, Value::bytes);
         ProcessMeter::count(&meter.calls, 1);
-        ProcessMeter::count(&meter.bytes_in, args.iter().map(Value::bytes).sum());
-        ProcessMeter::count(&meter.bytes_out, bytes_out);
+        ProcessMeter::count(&meter.bytes_in, args.carried());
+        ProcessMeter::count(&meter.bytes_out, result.as_ref().map_or(0, Parcel::carried));
     }
     result
 }

@@ -38,11 +38,11 @@ pub(super) use proxy::Proxy;
 
 /// A connection with the process of a domain. Dropping it ends the process.
 pub trait Line: Send + std::fmt::Debug {
-    /// Says something.
+    /// Says something, a frame in two parts: what it is, and the bytes of the values that it is about.
     ///
     /// # Errors
     /// Nobody hears it.
-    fn send(&mut self, frame: &[u8]) -> Result<(), Cut>;
+    fn send(&mut self, head: &[u8], values: &[u8]) -> Result<(), Cut>;
 
     /// Waits for the other side to say something, which replaces what is in `frame`.
     ///

@@ -8,11 +8,9 @@ use abi::fault::{Fault, Trap};
 use abi::id::DomainId;
 use abi::limits::WIRE_TEXT_BYTES;
 use abi::state::ProcessState;
-use abi::types::{FuncType, ResourceType, ValType};
-use abi::value::{Resource, Value};
-use abi::wire::packing::pack;
-use abi::wire::unpacking::unpack_from;
-use abi::wire::{Cursor, Message, Piece, Slot, WireError};
+use abi::types::{ResourceType, ValType};
+use abi::value::Resource;
+use abi::wire::{Cursor, Piece, Slot, WireError};
 
 use super::frame::{self, News, Order, Outcome, Request, Said};
 use super::ledger::{Forged, Ledger};
@@ -20,7 +18,9 @@ use super::scratch::{self, Caller};
 use super::{Cut, Line};
 use crate::component::carrier::Crossing;
 use crate::component::hooks::destroy;
+use crate::component::letter::{Letter, Parcel, param_types, result_types};
 use crate::component::linked::{ExportedFunc, HostImport, Target};
+use crate::component::neighbour::lost;
 use crate::component::observe::edge_tally::{Begun, Tally};
 use crate::component::onlooker::tell_of;
 use crate::component::peers::Peers;
@@ -61,8 +61,17 @@ pub(in crate::component) struct Proxy {
     confinement: String,
 }
 
-/// How what was asked for ended, and what came with that: handles, and the bytes of values.
-type Reported = (Outcome, Vec<Slot>, Vec<u8>);
+/// How what was asked for ended, and what came with that: handles, and a frame with the bytes of values in it from somewhere
+/// on.
+type Reported = (Outcome, Vec<Slot>, (Vec<u8>, usize));
+
+/// What the process has said.
+enum Heard {
+    /// It is done; the bytes of values begin there.
+    Done(Outcome, Vec<Slot>, usize),
+    /// It asked for something, which was done: what is to be said to that.
+    Asked(Parcel),
+}
 
 impl Proxy {
     /// Connects with a process that has just been started, and tells it what it is to be. It says when it is up.
@@ -92,9 +101,10 @@ impl Proxy {
             confinement: String::new(),
         };
         order.put(&mut proxy.said);
-        match proxy.exchange(peers)? {
+        match proxy.exchange(peers, &[])? {
             (Outcome::Refused(why), ..) => Err(Fault::new(Trap::Host(why))),
-            (_, _, bytes) => {
+            (_, _, (frame, from)) => {
+                let bytes = frame.get(from..).unwrap_or(&[]);
                 proxy.confinement =
                     String::from_utf8_lossy(&bytes[..bytes.len().min(WIRE_TEXT_BYTES)]).into();
                 Ok(proxy)
@@ -125,8 +135,8 @@ impl Proxy {
     /// # Errors
     /// The fault.
     pub(super) fn plain(&mut self, peers: &Peers, request: &Request) -> Result<(), Fault> {
-        self.put(peers, request, &Message::new());
-        match self.exchange(peers)?.0 {
+        self.put(peers, request, &[]);
+        match self.exchange(peers, &[])?.0 {
             Outcome::Fault(fault) => Err(*fault),
             Outcome::Refused(why) => Err(Fault::new(Trap::Host(why))),
             Outcome::Done | Outcome::Value => Ok(()),
@@ -137,27 +147,20 @@ impl Proxy {
     ///
     /// # Errors
     /// The fault.
-    pub fn call(
-        &mut self,
-        peers: &Peers,
-        func: &Arc<ExportedFunc>,
-        args: &[Value],
-    ) -> Result<Option<Value>, Fault> {
+    pub fn call(&mut self, peers: &Peers, func: &Arc<ExportedFunc>, args: &Parcel) -> Result<Parcel, Fault> {
         let unknown = || Fault::new(Trap::Host("a function of another tree".to_owned()));
         let number = self.number_of(func).ok_or_else(unknown)?;
-        let mut message = Message::new();
-        pack(func.ty.params.iter().map(|(_, ty)| ty), args, &mut message).map_err(Trap::from)?;
         let depth = self.ledger.depth();
         let its = its(peers, self.number);
-        self.ledger.give(&message.slots, &its);
-        self.put(peers, &Request::Call(number), &message);
-        let answer = self.exchange(peers);
+        self.ledger.give(args.slots(), &its);
+        self.put(peers, &Request::Call(number), args.slots());
+        let answer = self.exchange(peers, args.bytes());
         self.ledger.return_to(depth);
-        let (outcome, slots, bytes) = match answer {
+        let (outcome, slots, frame) = match answer {
             Err(fault) if self.over.is_none() => {
                 // It was not even sent: what it gives away is nobody's.
-                let _ = self.ledger.take(&message.slots, &its);
-                peers.release_all(args);
+                let _ = self.ledger.take(args.slots(), &its);
+                args.owned().for_each(|resource| peers.release(resource));
                 return Err(fault);
             }
             answer => answer?,
@@ -166,8 +169,8 @@ impl Proxy {
             Outcome::Fault(fault) => Err(*fault),
             Outcome::Refused(why) => Err(self.broken(&Cut::Corrupt(why))),
             Outcome::Value | Outcome::Done => {
-                let result = self.receive(peers, func.ty.result.iter(), &slots, &bytes);
-                result.map(|mut values| values.pop()).map_err(|cut| self.broken(&cut))
+                let result = self.receive(peers, result_types(&func.ty), slots, frame);
+                result.map_err(|cut| self.broken(&cut))
             }
         }
     }
@@ -194,7 +197,7 @@ impl Proxy {
     }
 
     /// Writes a request, with the lives of the domains if they have changed.
-    fn put(&mut self, peers: &Peers, request: &Request, message: &Message) {
+    fn put(&mut self, peers: &Peers, request: &Request, slots: &[Slot]) {
         self.said.clear();
         let epoch = peers.epoch();
         let lives = (epoch != self.epoch).then(|| peers.lives());
@@ -203,63 +206,53 @@ impl Proxy {
             self.ledger.keep(|resource| peers.life_of(resource.ty) == resource.generation);
         }
         lives.put(&mut self.said);
-        frame::write(request, message, &mut self.said);
+        frame::write(request, slots, &mut self.said);
     }
 
-    /// Says what was put, and serves what the process asks for until it is done.
-    fn exchange(&mut self, peers: &Peers) -> Result<(Outcome, Vec<Slot>, Vec<u8>), Fault> {
+    /// Says what was put, with the bytes of these values, and serves what the process asks for until it is done.
+    fn exchange(&mut self, peers: &Peers, values: &[u8]) -> Result<Reported, Fault> {
         if let Some(why) = &self.over {
             return Err(Fault::new(Trap::Gone(why.to_string())));
         }
         self.exits = false;
+        let mut answer = None;
         loop {
+            let values = answer.as_ref().map_or(values, Parcel::bytes);
             let mut received = std::mem::take(&mut self.received);
-            let said = self.line.send(&self.said).and_then(|()| self.line.receive(&mut received));
-            let done = said.and_then(|()| self.heard(peers, &received));
-            self.received = received;
-            match done {
-                Ok(Some(done)) => {
+            let said = self.line.send(&self.said, values).and_then(|()| self.line.receive(&mut received));
+            match said.and_then(|()| self.heard(peers, &mut received)) {
+                Ok(Heard::Done(outcome, slots, from)) => {
                     self.pay();
-                    return Ok(done);
+                    return Ok((outcome, slots, (received, from)));
                 }
-                Ok(None) => (),
+                Ok(Heard::Asked(said)) => answer = Some(said),
                 Err(cut) => return Err(self.broken(&cut)),
             }
+            self.received = received;
         }
     }
 
     /// Does what the process asks for and puts the answer; or gives what it was asked for.
-    fn heard(&mut self, peers: &Peers, received: &[u8]) -> Result<Option<Reported>, Cut> {
+    fn heard(&mut self, peers: &Peers, received: &mut Vec<u8>) -> Result<Heard, Cut> {
         let (said, slots, bytes) =
             frame::read::<Said>(&mut Cursor::new(received)).map_err(|error| corrupt(&error))?;
+        let from = received.len() - bytes.len();
+        let values = |received: &mut Vec<u8>| (std::mem::take(received), from);
         let answer = match said {
             Said::Done(outcome, news) => {
-                if let Some(news) = news {
-                    let last = match &outcome {
-                        Outcome::Fault(fault) => Some(bounded((**fault).clone())),
-                        _ => None,
-                    };
-                    self.report(peers, news, last)?;
-                }
-                let outcome = match outcome {
-                    Outcome::Fault(fault) if matches!(fault.trap, Trap::Exit(_)) && !self.exits => {
-                        return Err(Cut::Corrupt("it exits, and no function told it to".to_owned()));
-                    }
-                    Outcome::Fault(fault) => Outcome::Fault(Box::new(bounded(*fault))),
-                    outcome => outcome,
-                };
-                return Ok(Some((outcome, slots, bytes.to_vec())));
+                let outcome = self.done(peers, outcome, news)?;
+                return Ok(Heard::Done(outcome, slots, from));
             }
-            Said::Host(import) => self.serve_host(peers, import, &slots, bytes)?,
-            Said::Port(import, lent) => self.serve_port(peers, import, &lent, &slots, bytes)?,
+            Said::Host(import) => self.serve_host(peers, import, slots, values(received))?,
+            Said::Port(import, lent) => self.serve_port(peers, import, &lent, slots, values(received))?,
             Said::Drop(resource) => self.serve_drop(peers, resource)?,
         };
-        let (outcome, message) = match answer {
-            Ok(None) => (Outcome::Done, Message::new()),
-            Ok(Some(message)) => (Outcome::Value, message),
+        let (outcome, parcel) = match answer {
+            Ok(None) => (Outcome::Done, Parcel::default()),
+            Ok(Some(parcel)) => (Outcome::Value, parcel),
             Err(fault) => {
                 self.exits |= matches!(fault.trap, Trap::Exit(_));
-                (Outcome::Fault(Box::new(fault)), Message::new())
+                (Outcome::Fault(Box::new(fault)), Parcel::default())
             }
         };
         // Who waits here is to end, so what it waits for is: the process has to know that it is not the callee's fault.
@@ -268,25 +261,43 @@ impl Proxy {
             Outcome::Fault(fault) => verdict.is_some_and(|verdict| verdict == fault.trap),
             _ => false,
         };
-        self.put(peers, &Request::Answer(outcome, ends), &message);
-        Ok(None)
+        self.put(peers, &Request::Answer(outcome, ends), parcel.slots());
+        Ok(Heard::Asked(parcel))
     }
 
-    /// Values that the process sends: of handles, only those that it has.
+    /// What the process was asked for is done: notes how its domain stands.
+    fn done(&mut self, peers: &Peers, outcome: Outcome, news: Option<News>) -> Result<Outcome, Cut> {
+        if let Some(news) = news {
+            let last = match &outcome {
+                Outcome::Fault(fault) => Some(bounded((**fault).clone())),
+                _ => None,
+            };
+            self.report(peers, news, last)?;
+        }
+        match outcome {
+            Outcome::Fault(fault) if matches!(fault.trap, Trap::Exit(_)) && !self.exits => {
+                Err(Cut::Corrupt("it exits, and no function told it to".to_owned()))
+            }
+            Outcome::Fault(fault) => Ok(Outcome::Fault(Box::new(bounded(*fault)))),
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// Values that the process sends, in a frame from somewhere on: of handles, only those that it has.
     fn receive<'t>(
         &mut self,
         peers: &Peers,
         types: impl Iterator<Item = &'t ValType>,
-        slots: &[Slot],
-        bytes: &[u8],
-    ) -> Result<Vec<Value>, Cut> {
+        slots: Vec<Slot>,
+        frame: (Vec<u8>, usize),
+    ) -> Result<Parcel, Cut> {
         let generation = peers.generation(self.number);
         let its = its(peers, self.number);
         // What it makes it makes in this life.
         let old = slots.iter().find(|slot| its(slot.resource.ty) && slot.resource.generation != generation);
-        let forged = old.map_or_else(|| self.ledger.take(slots, &its), |slot| Err(Forged(*slot)));
+        let forged = old.map_or_else(|| self.ledger.take(&slots, &its), |slot| Err(Forged(*slot)));
         forged.map_err(|Forged(slot)| forgery(slot))?;
-        unpack_from(types, bytes, slots).map_err(|error| corrupt(&error))
+        Parcel::received(types, frame, slots).map_err(|error| corrupt(&error))
     }
 
     fn import(peers: &Peers, number: u32, import: u32) -> Result<&HostImport, Cut> {
@@ -299,14 +310,14 @@ impl Proxy {
         &mut self,
         peers: &Peers,
         import: u32,
-        slots: &[Slot],
-        bytes: &[u8],
+        slots: Vec<Slot>,
+        frame: (Vec<u8>, usize),
     ) -> Result<Served, Cut> {
         let import = Proxy::import(peers, self.number, import)?;
         let Target::Host(func) = &import.target else {
             return Err(Cut::Corrupt(format!("`{}` is no function of the host", import.name)));
         };
-        let args = self.receive(peers, params(&import.ty), slots, bytes)?;
+        let args = self.receive(peers, param_types(&import.ty), slots, frame)?;
         let in_tree = peers.linked.domains[self.number as usize].processes[import.caller.process as usize];
         let process = peers.process_id(in_tree as usize).expect("it is a process of the tree");
         let lives = |ty| peers.life_of(ty);
@@ -316,7 +327,7 @@ impl Proxy {
         end(begun, result.is_err());
         left.into_iter().for_each(|resource| peers.release(resource));
         Ok(match result {
-            Ok(value) => self.answer(peers, import, value),
+            Ok(result) => Ok(self.answer(peers, import, result)),
             Err(trap) => Err(Fault::new(trap)),
         })
     }
@@ -326,23 +337,24 @@ impl Proxy {
         peers: &Peers,
         import: u32,
         lent: &[(u32, u32)],
-        slots: &[Slot],
-        bytes: &[u8],
+        slots: Vec<Slot>,
+        frame: (Vec<u8>, usize),
     ) -> Result<Served, Cut> {
         let import = Proxy::import(peers, self.number, import)?;
         let Target::Port(port) = &import.target else {
             return Err(Cut::Corrupt(format!("`{}` is no function of another domain", import.name)));
         };
-        let args = self.receive(peers, params(&import.ty), slots, bytes)?;
+        let args = self.receive(peers, param_types(&import.ty), slots, frame)?;
         if let Some(meter) = peers.standing(self.number).meter(import.caller.process) {
-            ProcessMeter::count(&meter.bytes_out, args.iter().map(Value::bytes).sum());
+            ProcessMeter::count(&meter.bytes_out, args.carried());
         }
         let begun = tallied(peers, import.edge);
-        self.ledger.lend(port.func.domain, slots);
+        self.ledger.lend(port.func.domain, args.slots());
+        let letter = Letter::new(&port.func, args, peers);
         let served = match peers.carrier() {
-            None => peers.call_here(port, &args),
+            None => peers.call_here(&letter).map(|()| None),
             Some(carrier) => {
-                let crossing = Crossing::call(Arc::clone(&port.func), args);
+                let crossing = Crossing::letter(Arc::clone(&letter));
                 let life = peers.generation(self.number);
                 carrier.carry(self.number, crossing.lending(self.number, life, lent), &port.policy)
             }
@@ -354,7 +366,10 @@ impl Proxy {
             Err(_) if current_thread().is_some_and(|thread| thread.is_ending()) => (),
             _ => self.ledger.given_back(),
         }
-        Ok(served.and_then(|value| self.answer(peers, import, value)))
+        Ok(served.and_then(|_| {
+            let result = letter.take().ok_or_else(lost)?;
+            Ok(self.answer(peers, import, result))
+        }))
     }
 
     fn serve_drop(&mut self, peers: &Peers, resource: Resource) -> Result<Served, Cut> {
@@ -379,14 +394,10 @@ impl Proxy {
     }
 
     /// The answer to a call of the process, with what is given to it.
-    fn answer(&mut self, peers: &Peers, import: &HostImport, value: Option<Value>) -> Served {
-        if import.ty.result.is_none() && value.is_none() {
-            return Ok(None);
-        }
-        let mut message = Message::new();
-        pack(import.ty.result.as_slice().iter(), value.as_slice(), &mut message).map_err(Trap::from)?;
-        self.ledger.give(&message.slots, its(peers, self.number));
-        Ok(Some(message))
+    fn answer(&mut self, peers: &Peers, import: &HostImport, result: Parcel) -> Option<Parcel> {
+        import.ty.result.as_ref()?;
+        self.ledger.give(result.slots(), its(peers, self.number));
+        Some(result)
     }
 
     /// Shows others how the processes stand.
@@ -466,11 +477,7 @@ fn bounded(mut fault: Fault) -> Fault {
 }
 
 /// What the process asked for: values, nothing, or the fault of whoever served it.
-type Served = Result<Option<Message>, Fault>;
-
-fn params(ty: &FuncType) -> impl Iterator<Item = &ValType> {
-    ty.params.iter().map(|(_, ty)| ty)
-}
+type Served = Result<Option<Parcel>, Fault>;
 
 /// Whether a domain implements a type itself.
 fn its(peers: &Peers, number: u32) -> impl Fn(ResourceType) -> bool {

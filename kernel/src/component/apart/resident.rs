@@ -8,14 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use abi::fault::{Fault, Trap};
 use abi::plan::Passing;
-use abi::run;
-use abi::side::Side;
 use abi::state::ProcessState;
 use abi::types::{FuncType, ValType};
 use abi::value::{Resource, Value};
-use abi::wire::packing::pack;
-use abi::wire::unpacking::unpack_from;
-use abi::wire::{Cursor, Message, Piece, Slot};
+use abi::wire::{Cursor, Piece, Slot};
 
 use super::blueprint::Offers;
 use super::frame::{self, News, Order, Outcome, ProcessNews, Request, Said};
@@ -23,6 +19,7 @@ use super::{Apart, ApartDomain, Cut, Line};
 use crate::component::carrier::{Carrier, Crossing, Deed, Server};
 use crate::component::error::LaunchError;
 use crate::component::executable::Executable;
+use crate::component::letter::{Letter, Parcel, param_types, result_types};
 use crate::component::linked::{CoreDef, ExportedFunc, Linked, Step, Target};
 use crate::component::peers::Peers;
 use crate::component::port::EdgePolicy;
@@ -91,15 +88,14 @@ impl Resident {
         let mut said = Vec::new();
         match made {
             Ok((resident, confinement)) => {
-                let message = Message { bytes: confinement.into_bytes(), slots: Vec::new() };
-                frame::write(&Said::Done(Outcome::Done, None), &message, &mut said);
-                desk.line().send(&said).map_err(|cut| cut.trap().to_string())?;
+                frame::write(&Said::Done(Outcome::Done, None), &[], &mut said);
+                desk.line().send(&said, confinement.as_bytes()).map_err(|cut| cut.trap().to_string())?;
                 Ok(resident)
             }
             Err(why) => {
                 let refused = Said::Done(Outcome::Refused(why.clone()), None);
-                frame::write(&refused, &Message::new(), &mut said);
-                let _ = desk.line().send(&said);
+                frame::write(&refused, &[], &mut said);
+                let _ = desk.line().send(&said, &[]);
                 Err(why)
             }
         }
@@ -159,19 +155,19 @@ impl Resident {
             if self.desk.line().receive(&mut received).is_err() {
                 return;
             }
-            let (outcome, message) = self.obey(&received);
+            let (outcome, values) = self.obey(&mut received);
             self.received = received;
             let news = self.news();
             self.said.clear();
-            frame::write(&Said::Done(outcome, news), &message, &mut self.said);
-            if self.desk.line().send(&self.said).is_err() {
+            frame::write(&Said::Done(outcome, news), values.slots(), &mut self.said);
+            if self.desk.line().send(&self.said, values.bytes()).is_err() {
                 return;
             }
         }
     }
 
-    fn obey(&mut self, received: &[u8]) -> (Outcome, Message) {
-        let none = |outcome| (outcome, Message::new());
+    fn obey(&mut self, received: &mut Vec<u8>) -> (Outcome, Parcel) {
+        let none = |outcome| (outcome, Parcel::default());
         let mut from = Cursor::new(received);
         let request = match heard(&self.peers, &mut from) {
             Ok(request) => request,
@@ -179,9 +175,10 @@ impl Resident {
         };
         let of_fault = |fault| none(Outcome::Fault(Box::new(fault)));
         let (request, slots, bytes) = request;
+        let from = received.len() - bytes.len();
         let crossing = match request {
-            Request::Steps(from, to) => return none(self.launch(from, to)),
-            Request::Call(number) => return self.call(number, &slots, bytes),
+            Request::Steps(first, to) => return none(self.launch(first, to)),
+            Request::Call(number) => return self.call(number, slots, (received, from)),
             Request::Drop(resource) => Crossing::drop_resource(self.domain, resource),
             Request::GiveBack(handles) => {
                 Crossing::give_back(self.domain, self.peers.generation(self.domain), handles)
@@ -214,18 +211,20 @@ impl Resident {
         Outcome::Done
     }
 
-    fn call(&mut self, number: u32, slots: &[Slot], bytes: &[u8]) -> (Outcome, Message) {
-        let none = |outcome| (outcome, Message::new());
+    fn call(&mut self, number: u32, slots: Vec<Slot>, values: (&mut Vec<u8>, usize)) -> (Outcome, Parcel) {
+        let none = |outcome| (outcome, Parcel::default());
         let Some(func) = self.funcs.get(number as usize) else {
             return none(Outcome::Refused(format!("a function with number {number}")));
         };
-        let args = match unpack_from(func.ty.params.iter().map(|(_, ty)| ty), bytes, slots) {
+        let frame = (std::mem::take(values.0), values.1);
+        let args = match Parcel::received(param_types(&func.ty), frame, slots) {
             Ok(args) => args,
             Err(error) => return none(Outcome::Refused(error.to_string())),
         };
-        let crossing = Crossing::call(Arc::clone(func), args);
+        let letter = Letter::new(func, args, &self.peers);
+        let crossing = Crossing::letter(Arc::clone(&letter));
         match self.limited(|| self.server.serve(&crossing)) {
-            Ok(value) => answered(func.ty.result.as_ref(), value.as_ref()),
+            Ok(_) => (Outcome::Value, letter.take().unwrap_or_default()),
             Err(fault) => none(Outcome::Fault(Box::new(fault))),
         }
     }
@@ -314,15 +313,6 @@ fn done(done: Result<(), Trap>) -> Outcome {
     done.map_or_else(|trap| Outcome::Refused(trap.to_string()), |()| Outcome::Done)
 }
 
-fn answered(ty: Option<&ValType>, value: Option<&Value>) -> (Outcome, Message) {
-    let mut message = Message::new();
-    let values = value.map_or(&[][..], std::slice::from_ref);
-    match pack(ty.into_iter(), values, &mut message) {
-        Ok(()) => (Outcome::Value, message),
-        Err(error) => (Outcome::Fault(Box::new(Fault::new(error.into()))), Message::new()),
-    }
-}
-
 /// Reads what the other side says, and notices which lives the domains are in.
 fn heard<'f>(peers: &Peers, from: &mut Cursor<'f>) -> Result<(Request, Vec<Slot>, &'f [u8]), String> {
     let text = |error: abi::wire::WireError| error.to_string();
@@ -337,20 +327,20 @@ impl Desk {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the other side for something.
+    /// Asks the other side for something, which comes to values of these types.
     fn ask<'t>(
         &self,
         said: &Said,
-        message: &Message,
-        result: impl ExactSizeIterator<Item = &'t ValType>,
-    ) -> Result<Option<Value>, Fault> {
+        values: &Parcel,
+        result: impl Iterator<Item = &'t ValType>,
+    ) -> Result<Parcel, Fault> {
         let gone = || Fault::new(Trap::Gone("its tree has ended".to_owned()));
         let peers = self.tree.get().and_then(|(peers, _)| peers.upgrade()).ok_or_else(gone)?;
         let mut frame = Vec::new();
-        frame::write(said, message, &mut frame);
+        frame::write(said, values.slots(), &mut frame);
         {
             let mut line = self.line();
-            line.send(&frame).map_err(Cut::trap)?;
+            line.send(&frame, values.bytes()).map_err(Cut::trap)?;
             line.receive(&mut frame).map_err(Cut::trap)?;
         }
         let mut from = Cursor::new(&frame);
@@ -360,8 +350,8 @@ impl Desk {
         };
         match outcome {
             Outcome::Done | Outcome::Value => {
-                let mut values = unpack_from(result, bytes, &slots).map_err(Trap::from)?;
-                Ok(values.pop())
+                let from = frame.len() - bytes.len();
+                Ok(Parcel::received(result, (frame, from), slots).map_err(Trap::from)?)
             }
             Outcome::Fault(fault) => {
                 if ends && let Some(thread) = current_thread() {
@@ -374,7 +364,7 @@ impl Desk {
     }
 
     fn give_up(&self, resource: Resource) -> Result<(), Trap> {
-        let dropped = self.ask(&Said::Drop(resource), &Message::new(), [].into_iter());
+        let dropped = self.ask(&Said::Drop(resource), &Parcel::default(), [].into_iter());
         dropped.map(|_| ()).map_err(|fault| fault.trap)
     }
 
@@ -402,13 +392,10 @@ impl HostFunc for Forward {
         let (params, results) = (Passing::params(&ty), Passing::results(&ty));
         let mut core = call.core().to_vec();
         let import = call.import();
-        let args = run::lift_params(call, &ty, &params, &core)?;
-        let mut message = Message::new();
-        pack(ty.params.iter().map(|(_, ty)| ty), &args, &mut message)?;
-        let answer = self.0.ask(&Said::Host(import), &message, ty.result.as_slice().iter());
-        let value = answer.map_err(|fault| fault.trap)?;
-        let side: &mut dyn Side = call;
-        run::lower_results(side, &ty, &params, &results, value.as_ref(), &mut core)?;
+        let args = Parcel::of_params(call, &ty, &params, &core)?;
+        let answer = self.0.ask(&Said::Host(import), &args, result_types(&ty));
+        let result = answer.map_err(|fault| fault.trap)?;
+        result.lower_results(call, &ty, (&params, &results), &mut core)?;
         call.core().copy_from_slice(&core);
         Ok(())
     }
@@ -418,11 +405,11 @@ impl Carrier for Outward {
     fn carry(&self, _: u32, crossing: Crossing, _: &EdgePolicy) -> Result<Option<Value>, Fault> {
         let odd = || Fault::new(Trap::Host("a call of a function that is not imported".to_owned()));
         let (deed, lent) = crossing.deed();
-        let Deed::Call(func, args) = deed else { return Err(odd()) };
-        let import = self.0.port(func).ok_or_else(odd)?;
-        let mut message = Message::new();
-        pack(func.ty.params.iter().map(|(_, ty)| ty), args, &mut message).map_err(Trap::from)?;
-        self.0.ask(&Said::Port(import, lent.to_vec()), &message, func.ty.result.as_slice().iter())
+        let Deed::Letter(letter) = deed else { return Err(odd()) };
+        let import = self.0.port(&letter.func).ok_or_else(odd)?;
+        let said = Said::Port(import, lent.to_vec());
+        letter.put(self.0.ask(&said, &letter.args, result_types(&letter.func.ty))?);
+        Ok(None)
     }
 
     fn post(&self, crossing: Crossing) {

@@ -10,12 +10,12 @@ use abi::fault::Trap;
 use abi::handle::HandleTable;
 use abi::id::ProcessId;
 use abi::plan::Passing;
-use abi::run;
 use abi::scope::ScopeId;
 use abi::side::{Encoding, Side};
 use abi::types::{FuncType, ResourceType};
-use abi::value::{Resource, Value};
+use abi::value::Resource;
 
+use crate::component::letter::Parcel;
 use crate::component::linked::HostImport;
 use crate::host::{HostCall, HostFunc};
 use crate::limits::MEMORY32_BYTES;
@@ -43,8 +43,8 @@ pub(super) struct Caller<'c> {
 pub(super) fn call(
     caller: &Caller<'_>,
     func: &dyn HostFunc,
-    args: &[Value],
-) -> (Result<Option<Value>, Trap>, Vec<Resource>) {
+    args: &Parcel,
+) -> (Result<Parcel, Trap>, Vec<Resource>) {
     let mut call = Scratch {
         caller,
         memory: vec![0; FIRST as usize],
@@ -66,9 +66,9 @@ struct Scratch<'c> {
 }
 
 impl Scratch<'_> {
-    fn run(&mut self, func: &dyn HostFunc, args: &[Value]) -> Result<Option<Value>, Trap> {
+    fn run(&mut self, func: &dyn HostFunc, args: &Parcel) -> Result<Parcel, Trap> {
         let HostImport { ty, params, results, slots, .. } = self.caller.import;
-        let mut core = run::lower_params(self, ty, params, args)?;
+        let mut core = args.lower_params(self, ty, params)?;
         let mut pointer = None;
         if let Passing::Memory(layout) = results {
             let side: &mut dyn Side = self;
@@ -81,7 +81,7 @@ impl Scratch<'_> {
         func.call(self)?;
         self.state = None;
         let returned = pointer.map_or_else(|| self.core.clone(), |pointer| vec![pointer]);
-        run::lift_results(self, ty, results, &returned)
+        Parcel::of_results(self, ty, results, &returned)
     }
 
     fn resource(&self, ty: ResourceType, rep: u32) -> Resource {
