@@ -193,7 +193,7 @@ fn destructors_that_trap() {
     each_rung(COUNTERS, |rung, ask| {
         let trap = match rung {
             Rung::Interpreted | Rung::Fused | Rung::Nested => Trap::Unreachable,
-            Rung::Handoff | Rung::Channel => Trap::CannotEnter,
+            Rung::Handoff | Rung::Channel | Rung::Segment | Rung::Segments => Trap::CannotEnter,
         };
         assert_eq!(asked(ask, "life", 666), Err(trap), "{rung:?}");
     });

@@ -17,6 +17,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that has nothing to unwrap has failed")]
 
+extern crate atoll_ipc as ipc;
+
 mod generated;
 mod lies;
 mod ownership;

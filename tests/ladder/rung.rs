@@ -11,6 +11,7 @@ use abi::side::Side;
 use abi::types::{FuncType, ResourceType};
 use abi::value::Value;
 use ipc::launched::Launched;
+use ipc::segment::spawn::Program;
 use ipc::system::{Place, Placement, System};
 use kernel::component::executable::Executable;
 use kernel::component::link::{Isolate, LinkOptions};
@@ -34,10 +35,19 @@ pub enum Rung {
     Handoff,
     /// Two domains on two workers.
     Channel,
+    /// Two domains, of which the one that is called is in an OS process of its own.
+    Segment,
+    /// Two domains, each in an OS process of its own.
+    Segments,
 }
 
 /// All but the first, which the others are compared with.
-pub const RUNGS: [Rung; 4] = [Rung::Fused, Rung::Nested, Rung::Handoff, Rung::Channel];
+pub const RUNGS: [Rung; 6] =
+    [Rung::Fused, Rung::Nested, Rung::Handoff, Rung::Channel, Rung::Segment, Rung::Segments];
+
+/// Names of processes that call over the rung, and of those that are called.
+const CALLERS: [&str; 2] = ["front", "user"];
+const CALLEES: [&str; 2] = ["back", "counters"];
 
 /// A function type, and what front and back do.
 #[derive(Clone, Debug)]
@@ -145,7 +155,7 @@ pub fn each_rung(text: &str, check: impl Fn(Rung, &mut Ask<'_>)) {
             }
             Some(workers) => {
                 let system = system(workers);
-                let tree = launched(&system, workers, &engine, &linked);
+                let tree = launched(&system, rung, &engine, &linked);
                 check(rung, &mut |name, args| {
                     tree.call(&tree.func(&[name]).unwrap(), args).map_err(|fault| fault.trap)
                 });
@@ -159,22 +169,42 @@ fn workers(rung: Rung) -> Option<usize> {
     match rung {
         Rung::Interpreted | Rung::Fused | Rung::Nested => None,
         Rung::Handoff => Some(1),
-        Rung::Channel => Some(2),
+        Rung::Channel | Rung::Segment | Rung::Segments => Some(2),
     }
 }
 
 fn system(workers: usize) -> System {
-    System::start(MachineOptions { workers: Some(workers), ..MachineOptions::default() }).unwrap()
+    let options = MachineOptions { workers: Some(workers), ..MachineOptions::default() };
+    System::start(options).unwrap().with_program(Program::at(env!("CARGO_BIN_EXE_atoll-segment")))
 }
 
-/// Brings a tree up whose domains are at one worker each, by turns.
-fn launched(system: &System, workers: usize, engine: &Engine, linked: &Arc<Linked>) -> Launched {
-    let placement = |domain: u32, _: &str| Placement {
-        place: Place::Worker(domain as usize % workers),
-        ..Placement::default()
+/// Where a domain runs; neighbours by number are at two workers, if there are two.
+fn place(rung: Rung, domain: u32, path: &str) -> Place {
+    let is_one_of = |names: &[&str]| path.rsplit('/').next().is_some_and(|name| names.contains(&name));
+    match rung {
+        Rung::Segment if is_one_of(&CALLEES) => Place::OwnProcess,
+        Rung::Segments if is_one_of(&CALLEES) || is_one_of(&CALLERS) => Place::OwnProcess,
+        Rung::Channel => Place::Worker(domain as usize % 2),
+        Rung::Handoff => Place::Worker(0),
+        _ => Place::Anywhere,
+    }
+}
+
+/// Brings a tree up whose domains are where a rung has them.
+fn launched(system: &System, rung: Rung, engine: &Engine, linked: &Arc<Linked>) -> Launched {
+    let placement =
+        |domain: u32, path: &str| Placement { place: place(rung, domain, path), ..Placement::default() };
+    let program = Arc::clone(linked);
+    let launched = system.launch_within(engine, program, Box::new(()), Quotas::default(), placement).unwrap();
+    let processes = match rung {
+        Rung::Segment => 1,
+        Rung::Segments => 2,
+        _ => 0,
     };
-    let linked = Arc::clone(linked);
-    system.launch_within(engine, linked, Box::new(()), Quotas::default(), placement).unwrap()
+    let domains = u32::try_from(linked.domains()).unwrap();
+    let apart = (0..domains).filter(|domain| launched.tree().confinement(*domain).is_some());
+    assert_eq!(apart.count(), processes, "{rung:?}");
+    launched
 }
 
 /// What front and back of a case were linked to.
@@ -242,8 +272,8 @@ impl Routes {
             }
             Rung::Fused => self.direct(&self.together, "h", &call.args),
             Rung::Nested => self.direct(&self.apart, "h", &call.args),
-            Rung::Handoff => self.carried(&self.one, 1, &call.args),
-            Rung::Channel => self.carried(&self.two, 2, &call.args),
+            Rung::Handoff => self.carried(&self.one, rung, &call.args),
+            Rung::Channel | Rung::Segment | Rung::Segments => self.carried(&self.two, rung, &call.args),
         };
         let steps = std::mem::take(&mut *lock(&self.marks.0));
         Outcome { steps, seen: lock(&self.far.seen).take(), returned }
@@ -260,9 +290,9 @@ impl Routes {
         tree.call(&func, args).map_err(|fault| fault.trap)
     }
 
-    /// Calls on a machine of so many workers. Of root, back and front, the last two are neighbours by number.
-    fn carried(&self, system: &System, workers: usize, args: &[Value]) -> Result<Option<Value>, Trap> {
-        let tree = launched(system, workers, &self.engine, &self.apart);
+    /// Calls on a machine. Of root, back and front, the last two are neighbours by number.
+    fn carried(&self, system: &System, rung: Rung, args: &[Value]) -> Result<Option<Value>, Trap> {
+        let tree = launched(system, rung, &self.engine, &self.apart);
         let func = tree.func(&["h"]).unwrap();
         tree.call(&func, args.to_vec()).map_err(|fault| fault.trap)
     }
