@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::ptr;
 use std::sync::Arc;
 
 use abi::fault::Trap;
@@ -9,6 +10,7 @@ use abi::id::ProcessId;
 use abi::side::Side;
 use abi::types::{FuncType, ResourceType};
 
+use crate::component::host_call::{EnterHost, enter};
 use crate::jit::library::Library;
 
 /// What a host function sees of the call it serves: the caller as a [`Side`], the core values, the host's own state.
@@ -42,8 +44,8 @@ pub trait HostCall: Side {
     fn release_state(&mut self);
 }
 
-/// A function that the host implements.
-pub trait HostFunc: Send + Sync {
+/// A function that the host implements. Compiled code calls it by an address that is made for its type.
+pub trait HostFunc: Enterable + Send + Sync {
     /// Its type if it is fixed; linking refuses an import of another type. `None` takes whatever is imported.
     fn ty(&self) -> Option<&FuncType>;
 
@@ -52,6 +54,42 @@ pub trait HostFunc: Send + Sync {
     /// # Errors
     /// A trap ends the guest's call; [`Trap::Exit`] ends the tree without blame.
     fn call(&self, call: &mut dyn HostCall) -> Result<(), Trap>;
+}
+
+/// What every [`HostFunc`] has and nobody implements: its [`HostEntry`].
+pub trait Enterable {
+    /// Where compiled code calls this function.
+    fn entry(&self) -> HostEntry;
+}
+
+impl<F: HostFunc> Enterable for F {
+    fn entry(&self) -> HostEntry {
+        HostEntry { code: enter::<F>, func: ptr::from_ref(self).cast() }
+    }
+}
+
+/// Where compiled code calls a host function, and which one that is.
+#[derive(Clone, Copy)]
+pub struct HostEntry {
+    code: EnterHost,
+    func: *const (),
+}
+
+// SAFETY: the addresses of code and of a host function, which any thread may call.
+unsafe impl Send for HostEntry {}
+// SAFETY: as above.
+unsafe impl Sync for HostEntry {}
+
+impl HostEntry {
+    /// The code.
+    pub(crate) fn code(self) -> EnterHost {
+        self.code
+    }
+
+    /// The function, which is of the type that the code is made for.
+    pub(crate) fn func(self) -> *const () {
+        self.func
+    }
 }
 
 /// What the host does when a guest drops its own handle of a resource: with the state of the tree, and the

@@ -7,11 +7,11 @@
 //!  16  *Instance (the kernel's record)             16  *builtins
 //!  24  (reserved)                                  24  *Domain (the kernel's record)
 //!  32  signature ids      u32 × types              32  *HandleTable     one a process
-//!   …  function imports   VmFuncImport ×           40  process flags   u32 × processes
-//!   …  memories           VmMemorySlot ×            …  functions       VmFuncImport ×
-//!   …  table imports      *VmTable ×                …  memories        VmMemorySlot ×
-//!   …  tables             VmTable ×
-//!   …  global imports     *VmGlobal ×
+//!   …  function imports   VmFuncImport ×           40  *Tally           one an edge of the tree
+//!   …  memories           VmMemorySlot ×           48  the last import called, u32
+//!   …  table imports      *VmTable ×               56  process flags    u32 × processes
+//!   …  tables             VmTable ×                 …  functions        VmFuncImport ×
+//!   …  global imports     *VmGlobal ×               …  memories         VmMemorySlot ×
 //!   …  globals            VmGlobal ×  (aligned to 16)
 //!   …  tag imports        *VmTag ×
 //!   …  tags               VmTag ×
@@ -143,8 +143,20 @@ pub mod domain {
     pub const DOMAIN: i32 = 24;
     /// The handle tables ([`abi::handle::HandleTable`]), one a process.
     pub const HANDLES: i32 = 32;
+    /// The counters of the tree's edges ([`super::tally`]); null where there are none.
+    pub const TALLIES: i32 = 40;
+    /// The number of the import that was last called out of the domain (`u32`): a thread that waits in one is in that.
+    pub const SERVING: i32 = 48;
     /// The first offset that depends on the tree.
-    pub const DYNAMIC: u32 = 40;
+    pub const DYNAMIC: u32 = 56;
+}
+
+/// Offsets of an edge's counters: compiled code counts the calls that are not timed.
+pub mod tally {
+    /// How many calls there were, `u64`.
+    pub const CALLS: i32 = 0;
+    /// From how many calls on the next one is timed, `u64`.
+    pub const NEXT: i32 = 8;
 }
 
 /// Bits of a process's flags word.

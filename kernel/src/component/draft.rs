@@ -44,11 +44,16 @@ impl Draft {
         // Behind the memories of its own: the memory of whoever calls it from another domain.
         let mut reads_others = false;
         for spec in &mut self.specs {
-            if let AdapterSpec::Arrival { plan } = spec
-                && plan.caller.memory.is_some()
-            {
-                plan.caller.memory = Some(count(memory_slots));
-                reads_others = true;
+            match spec {
+                AdapterSpec::Arrival { plan } if plan.caller.memory.is_some() => {
+                    plan.caller.memory = Some(count(memory_slots));
+                    reads_others = true;
+                }
+                // From here on the imports stay where they are, as long as there are the adapters.
+                AdapterSpec::Host { import, address, .. } => {
+                    *address = self.imports.get(*import as usize).and_then(HostImport::address);
+                }
+                _ => {}
             }
         }
         let memories = count(memory_slots + usize::from(reads_others));

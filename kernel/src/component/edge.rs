@@ -12,6 +12,7 @@ use super::arrival::Direct;
 use super::def::{Frame, FuncDef, HostDef, Lifted};
 use super::draft::slot;
 use super::error::LinkError;
+use super::host_call::REGISTERS;
 use super::link::{Linker, counted};
 use super::linked::{CoreDef, ExportedFunc, HostImport, Step, Target};
 use super::observe::known_edge::{Callee, KnownEdge, Way, interface_of};
@@ -187,6 +188,10 @@ impl Linker<'_> {
         let (core_params, core_results) = core_signature(&params, &results, asynchronous);
         let slots = core_params.len().max(core_results.len());
         let lends = ty.has_borrow();
+        let entry = match &target {
+            Target::Host(func) if !lends && slots <= REGISTERS => Some(func.entry()),
+            _ => None,
+        };
         let imports = &mut self.draft(frame).imports;
         let import = counted(imports.len(), "imports from outside a domain", MAX_ADAPTERS)?;
         imports.push(HostImport {
@@ -200,9 +205,10 @@ impl Linker<'_> {
             slots,
             lends,
             edge: None,
+            entry,
         });
         let (params, results) = (core_params, core_results);
-        Ok(AdapterSpec::Host { params, results, import, process, leaves, name: edge })
+        Ok(AdapterSpec::Host { params, results, import, address: None, process, leaves, name: edge })
     }
 
     fn refuse(

@@ -1,19 +1,18 @@
 //! The run-time half of the component-level built-ins: host calls, handles, scopes.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use abi::fault::{Fault, Trap};
 use abi::handle::HandleTable;
 use abi::id::ProcessId;
-use abi::side::{Encoding, Side};
-use abi::types::{FuncType, ResourceType};
+use abi::types::ResourceType;
 use abi::value::Resource;
 
 use super::apart;
 use super::carrier::{Crossing, Deed};
-use super::guest::{Guest, call_slot};
-use super::linked::{HostImport, Target};
+use super::guest::call_slot;
+use super::host_call::Call;
+use super::linked::Target;
 use super::observe::edge_tally::Tally;
 use super::observe::{dump, taps};
 use super::onlooker;
@@ -22,9 +21,8 @@ use super::running::Running;
 use super::task;
 use crate::domain::Domain;
 use crate::domain::upcalls::ComponentHooks;
-use crate::host::{HostCall, HostFunc};
+use crate::host::HostFunc;
 use crate::jit::fuse::reason::Reason;
-use crate::sched::lock::{Held, ParkingLock};
 use crate::vm::flags::MAY_ENTER;
 
 /// The hooks of every domain that runs a tree; what they work on is its [`Running`].
@@ -41,14 +39,12 @@ unsafe impl ComponentHooks for Hooks {
         let depth = running.handles.depth();
         let imports = &running.program().imports;
         let index = import as usize;
-        running.serving.set(import);
         let import = imports.get(index).ok_or(Trap::Unsupported("an unknown host import"))?;
-        // SAFETY: the domain holds what it was linked to, the host's state and the counters as long as it lives, and
+        // SAFETY: the domain holds what it was linked to and the counters as long as it lives, and
         // whoever called us holds the domain. The stub of this import passes as many slots as it has core parameters or results.
-        let (import, host, tallies, core) = unsafe {
+        let (import, tallies, core) = unsafe {
             let core = std::slice::from_raw_parts_mut(values, import.slots);
-            let (host, tallies) = (&*Arc::as_ptr(&running.host), &*Arc::as_ptr(&running.tallies));
-            (&*std::ptr::from_ref(import), host, tallies, core)
+            (&*std::ptr::from_ref(import), &*Arc::as_ptr(&running.tallies), core)
         };
         if import.lends {
             Running::of_mut(domain).handles.enter()?;
@@ -60,10 +56,7 @@ unsafe impl ComponentHooks for Hooks {
                 tally.end(begun, failed);
             }
         };
-        let serve = |domain, func: &dyn HostFunc, core| {
-            let guest = Guest::new(domain, &import.caller);
-            func.call(&mut Call { guest, import, core, host, state: None })
-        };
+        let serve = |domain, func: &dyn HostFunc, core| func.call(&mut Call::new(domain, import, core));
         let result = match &import.target {
             // The usual case: no scope to close, and a result that is not looked at but passed on.
             Target::Host(func) if !import.lends => {
@@ -239,97 +232,4 @@ pub(super) fn destroy(
         return Err(Fault::new(Trap::CannotEnter));
     }
     call_slot(domain, place.process, dtor, &[u128::from(rep)], &mut [])
-}
-
-/// One call of a host function.
-struct Call<'d> {
-    guest: Guest<'d>,
-    import: &'d HostImport,
-    core: &'d mut [u64],
-    host: &'d ParkingLock<Box<dyn Any + Send>>,
-    /// Taken at first use: a call that needs no state needs no lock.
-    state: Option<Held<'d, Box<dyn Any + Send>>>,
-}
-
-impl HostCall for Call<'_> {
-    fn core(&mut self) -> &mut [u64] {
-        self.core
-    }
-
-    fn func_type(&self) -> Arc<FuncType> {
-        Arc::clone(&self.import.ty)
-    }
-
-    fn import(&self) -> u32 {
-        let imports = &Running::of(self.guest.domain).program().imports;
-        let at = imports.iter().position(|import| std::ptr::eq(import, self.import));
-        at.and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX)
-    }
-
-    fn process(&self) -> ProcessId {
-        let running = Running::of(self.guest.domain);
-        let index = running.in_tree(self.import.caller.process).expect("linking placed the caller");
-        let id = running.peers.upgrade().and_then(|peers| peers.process_id(index));
-        id.expect("the tree stands while its processes call")
-    }
-
-    fn process_index(&self) -> u32 {
-        let processes = &Running::of(self.guest.domain).program().processes;
-        *processes.get(self.import.caller.process as usize).expect("linking placed the caller")
-    }
-
-    fn state(&mut self) -> &mut (dyn Any + Send) {
-        let host = self.host;
-        &mut ***self.state.get_or_insert_with(|| host.lock())
-    }
-
-    fn release_state(&mut self) {
-        self.state = None;
-    }
-}
-
-impl Side for Call<'_> {
-    fn encoding(&self) -> Encoding {
-        self.guest.encoding()
-    }
-
-    fn memory(&self) -> &[u8] {
-        self.guest.memory()
-    }
-
-    fn memory_mut(&mut self) -> &mut [u8] {
-        self.guest.memory_mut()
-    }
-
-    fn realloc(&mut self, old: u32, old_bytes: u32, align: u32, new_bytes: u32) -> Result<u32, Trap> {
-        self.guest.realloc(old, old_bytes, align, new_bytes)
-    }
-
-    fn lift_own(&mut self, ty: ResourceType, index: u32) -> Result<u32, Trap> {
-        self.guest.lift_own(ty, index)
-    }
-
-    fn lift_borrow(&mut self, ty: ResourceType, index: u32) -> Result<u32, Trap> {
-        self.guest.lift_borrow(ty, index)
-    }
-
-    fn lower_own(&mut self, ty: ResourceType, rep: u32) -> Result<u32, Trap> {
-        self.guest.lower_own(ty, rep)
-    }
-
-    fn lower_borrow(&mut self, ty: ResourceType, rep: u32) -> Result<u32, Trap> {
-        self.guest.lower_borrow(ty, rep)
-    }
-
-    fn checkpoint(&mut self) -> Result<(), Trap> {
-        self.guest.checkpoint()
-    }
-
-    fn generation(&self, ty: ResourceType) -> u32 {
-        self.guest.generation(ty)
-    }
-
-    fn known(&self, resource: &Resource) -> Result<ResourceType, Trap> {
-        self.guest.known(resource)
-    }
 }

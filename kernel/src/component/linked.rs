@@ -5,18 +5,20 @@
 //! left to do at launch has no names and no decisions in it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ptr;
 use std::sync::{Arc, OnceLock};
 
 use abi::plan::{Endpoint, Passing};
 use abi::types::{FuncType, ResourceType};
 
 use super::apart::blueprint::Blueprint;
+use super::observe::edge_tally::Tally;
 use super::observe::known_edge::KnownEdge;
 use super::options::LinkOptions;
 use super::port::{EdgePolicy, Port};
-use crate::host::{HostFunc, HostResource};
+use crate::host::{HostEntry, HostFunc, HostResource};
 use crate::jit::fuse::Adapters;
-use crate::jit::fuse::spec::AdapterSpec;
+use crate::jit::fuse::spec::{AdapterSpec, HostAddress};
 use crate::jit::library::Library;
 use crate::jit::sig::SigId;
 use crate::vm::DomainLayout;
@@ -134,6 +136,17 @@ pub struct HostImport {
     pub lends: bool,
     /// Which edge of the tree this is; none for a built-in.
     pub edge: Option<u32>,
+    /// Where compiled code enters the host's function, if its core values are few and it cannot lend it handles.
+    pub entry: Option<HostEntry>,
+}
+
+impl HostImport {
+    /// Where the stub of this import finds what it calls, as long as the import stays where it is.
+    pub(super) fn address(&self) -> Option<HostAddress> {
+        let code = self.entry?.code() as usize;
+        let tally = self.edge.map(|edge| edge * Tally::BYTES);
+        Some(HostAddress { code, import: ptr::from_ref(self) as usize, tally })
+    }
 }
 
 /// Who serves a call that leaves its domain.

@@ -8,7 +8,7 @@
 //!   [`draft`]: a domain meanwhile; [`callees`]: what its adapters call; [`def`], [`spaces`]: what an index means meanwhile
 //! - [`offer`], [`offered_module`]: what the host gives; [`name`]: by which name; [`resolve`]: types
 //! - [`tree`]: launches that and calls into it ([`call`], [`task`], [`direct_func`]); [`peers`]: its domains; [`running`]:
-//!   what the built-ins ([`hooks`]) of one work on; [`standing`]: what others see of it; [`guest`]: a
+//!   what the built-ins ([`hooks`]) of one work on, and host functions ([`host_call`]); [`standing`]: what others see of it; [`guest`]: a
 //!   process as one side of a call
 //! - [`port`]: imports that lead into another domain; [`letter`]: the values of a call over one on their way
 //! - [`neighbour`]: calls of domains that can run at once; [`arrival`]: those of them that compiled code makes
@@ -42,6 +42,7 @@ mod draft;
 mod edge;
 mod guest;
 mod hooks;
+pub(crate) mod host_call;
 mod letter;
 mod offer;
 mod offered_module;

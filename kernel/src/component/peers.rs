@@ -148,6 +148,7 @@ impl Peers {
         let layout = peers.linked.domains[number as usize].layout;
         let options = DomainOptions { layout, hooks: &HOOKS, state: Box::new(running) };
         let mut domain = Domain::new(&peers.engine, options);
+        domain.set_tallies(&peers.tallies);
         for (process, quota) in peers.slots[number as usize].quotas.lock().iter() {
             domain.set_quota(*process, *quota);
         }

@@ -1,7 +1,6 @@
 //! The state of a domain of a tree while it runs: what its hooks work on.
 
 use std::any::Any;
-use std::cell::Cell;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
@@ -50,8 +49,6 @@ pub(super) struct Running {
     pub tallies: Arc<[Tally]>,
     /// Which edges are watched.
     pub watch: Arc<Watch>,
-    /// The last call of the host, or over a boundary: the number of its import. A thread that waits in one is in that.
-    pub serving: Cell<u32>,
     /// The calls over watched edges that have not ended, innermost last.
     pub taps: Vec<OpenTap>,
     /// The asynchronous tasks under way, innermost last.
@@ -85,7 +82,6 @@ impl Running {
             standing: Arc::clone(peers.standing(number)),
             tallies: Arc::clone(&peers.tallies),
             watch: Arc::clone(&peers.watch),
-            serving: Cell::new(0),
             taps: Vec::new(),
             tasks: Vec::new(),
             contexts: vec![[0; 2]; processes as usize],

@@ -256,6 +256,17 @@ impl Domain {
         self.record.get(self.layout.func(slot))
     }
 
+    /// Tells compiled code where the counters of the tree's edges are, which outlive the domain.
+    pub(crate) fn set_tallies<T>(&mut self, tallies: &[T]) {
+        self.record.set(domain::TALLIES.cast_unsigned(), tallies.as_ptr().cast::<u8>());
+    }
+
+    /// The import that was last called out of it, by number: a thread that waits in one is in that.
+    #[must_use]
+    pub fn serving(&self) -> u32 {
+        self.record.get(domain::SERVING.cast_unsigned())
+    }
+
     /// Fills a memory slot.
     pub fn set_memory_slot(&mut self, slot: u32, memory: &Arc<Memory>) {
         self.record.set(self.layout.memory(slot), memory.slot());
@@ -277,9 +288,21 @@ impl Domain {
         &mut self,
         work: impl FnOnce(&'static dyn ComponentHooks, &mut Domain) -> T,
     ) -> T {
-        self.nested = None;
-        self.inherited = None;
+        self.forget_faults();
         work(self.hooks, self)
+    }
+
+    /// A trap that is left from here on is of no fault that was told before.
+    #[inline]
+    pub(crate) fn forget_faults(&mut self) {
+        if self.nested.is_some() || self.inherited.is_some() {
+            self.forget();
+        }
+    }
+
+    #[cold]
+    fn forget(&mut self) {
+        (self.nested, self.inherited) = (None, None);
     }
 
     pub(crate) fn add_instance(&mut self, mut instance: Pinned<Instance>) -> InstanceIndex {

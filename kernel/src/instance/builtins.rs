@@ -98,6 +98,7 @@ pub(super) unsafe fn domain_of<'a>(ctx: *mut u8) -> &'a mut Domain {
 /// # Safety
 /// `record` must be of a domain that runs guest code on this thread, which called out to the host. Whoever
 /// called into the guest holds the domain mutably, but does not use it until the guest returns.
+#[inline]
 pub(crate) unsafe fn domain_of_record<'a>(record: *mut u8) -> &'a mut Domain {
     // SAFETY: `Domain::enter` stored its own address there before it ran the guest.
     unsafe { &mut **record.add(domain::DOMAIN as usize).cast::<*mut Domain>() }

@@ -254,6 +254,21 @@ pub(crate) fn checkpoint_of_call() -> Result<(), Trap> {
     }
 }
 
+/// The same in a function of the host that compiled code has called, which stays with its OS thread until it returns.
+///
+/// # Errors
+/// As [`checkpoint`].
+#[inline]
+pub(crate) fn checkpoint_in_host() -> Result<(), Trap> {
+    let worker = worker::here_in_host();
+    // SAFETY: the worker of this OS thread lives while we run on it.
+    if worker.is_null() || unsafe { !(*worker).is_due_in_host() } {
+        Ok(())
+    } else {
+        leave_at_checkpoint(true)
+    }
+}
+
 #[cold]
 #[inline(never)]
 fn leave_at_checkpoint(of_call: bool) -> Result<(), Trap> {

@@ -64,6 +64,12 @@ pub(super) fn here() -> *const Worker {
     WORKER.get()
 }
 
+/// The same for whoever does not move meanwhile: host code, from where compiled code calls it until it returns.
+#[inline]
+pub(super) fn here_in_host() -> *const Worker {
+    WORKER.get()
+}
+
 /// The guest thread that is running; null if the OS thread is no worker, or between turns.
 pub(super) fn current() -> *const Record {
     let worker = here();

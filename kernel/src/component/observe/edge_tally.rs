@@ -1,10 +1,12 @@
 //! How often an edge was called, how often that failed, and of some calls how long they took.
 
+use std::mem::offset_of;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::latency::{Latency, Percentiles};
 use crate::sched::park::now_ns;
+use crate::vm::tally;
 
 /// The first calls are all timed, so that an edge that is seldom used has figures too.
 const ALL_TIMED: u64 = 64;
@@ -14,13 +16,19 @@ const TIMED_EVERY: u64 = 64;
 /// The counters of one edge. Only whoever executes the domain that counts changes them, so nothing is locked; anybody
 /// may read them.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Tally {
     calls: AtomicU64,
-    failures: AtomicU64,
     /// From how many calls on the next one is timed.
     next: AtomicU64,
+    failures: AtomicU64,
     latency: OnceLock<Box<Latency>>,
 }
+
+const _: () = {
+    assert!(offset_of!(Tally, calls) == tally::CALLS as usize);
+    assert!(offset_of!(Tally, next) == tally::NEXT as usize);
+};
 
 /// A call that was counted; when it began, if it is timed.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +36,9 @@ pub(crate) struct Tally {
 pub(crate) struct Begun(Option<u64>);
 
 impl Tally {
+    /// From one of a tree's tallies to the next.
+    pub const BYTES: u32 = size_of::<Tally>() as u32;
+
     /// Counts a call.
     #[inline]
     pub fn begin(&self) -> Begun {
@@ -52,11 +63,16 @@ impl Tally {
     #[inline]
     pub fn end(&self, begun: Begun, failed: bool) {
         if failed {
-            self.failures.store(self.failures.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            self.fail();
         }
         if let Begun(Some(began_ns)) = begun {
             self.took(now_ns().saturating_sub(began_ns));
         }
+    }
+
+    /// A call that was counted has failed.
+    pub fn fail(&self) {
+        self.failures.store(self.failures.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
     #[cold]

@@ -88,7 +88,7 @@ impl Tree {
 pub(super) fn frames(domain: &Domain, live: &Live<'_>) -> Vec<Frame> {
     let mut frames = domain.live_frames(live);
     let running = Running::of(domain);
-    let called = running.serving.get();
+    let called = domain.serving();
     let edge = running.program().specs.iter().find_map(|spec| match spec {
         AdapterSpec::Host { import, name, .. } if *import == called => Some(name),
         _ => None,

@@ -295,11 +295,11 @@ impl AdapterSpec {
         match self {
             AdapterSpec::Call { plan, .. } => emit.invoke(plan, params),
             AdapterSpec::Arrival { plan } => emit.arrive(plan, params[1]),
-            AdapterSpec::Host { import, process, results, leaves, .. } => {
+            AdapterSpec::Host { import, address, process, results, leaves, .. } => {
                 if *leaves {
                     emit.need_flag(*process, flags::MAY_LEAVE, trapcode::CANNOT_LEAVE);
                 }
-                emit.host(*import, params, results);
+                emit.host(*import, address.as_ref(), params, results);
             }
             AdapterSpec::ResourceNew { process, ty } => emit.resource_new(*process, *ty, params[0]),
             AdapterSpec::ResourceRep { process, ty } => emit.resource_rep(*process, *ty, params[0]),

@@ -33,6 +33,8 @@ pub enum AdapterSpec {
         results: Vec<CoreType>,
         /// Number of the host import in the linked tree.
         import: u32,
+        /// Where the host's function is, if it takes core values in registers.
+        address: Option<HostAddress>,
         /// The calling process.
         process: u32,
         /// Whether the caller must be allowed to leave.
@@ -74,6 +76,17 @@ pub enum AdapterSpec {
         /// The edge, for backtraces.
         name: String,
     },
+}
+
+/// Where the stub of an import finds what it calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostAddress {
+    /// Address of the code: a `crate::component::host_call::EnterHost`.
+    pub code: usize,
+    /// Address of its second argument, behind the `VmDomain`.
+    pub import: usize,
+    /// Where the edge's counters are, from the first on.
+    pub tally: Option<u32>,
 }
 
 /// The resource types that processes of the domain implement. All others are the host's or another domain's.

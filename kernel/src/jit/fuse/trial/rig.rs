@@ -127,6 +127,7 @@ pub fn host(import: u32, process: u32, params: &[CoreType], results: &[CoreType]
         params: params.to_vec(),
         results: results.to_vec(),
         import,
+        address: None,
         process,
         leaves: true,
         name,
