@@ -2,7 +2,7 @@
 //!
 //! Everything here is one processor's. Another one is another file with the same names.
 //!
-//! - [`x86_64`]: `enter`, `throw`, the registers of an interrupted thread
+//! - [`x86_64`]: `enter`, `enter_on`, `throw`, the registers of an interrupted thread
 //! - [`x86_64_suspend`]: taking a thread off the processor between any two of its instructions
 
 #[cfg(target_arch = "x86_64")]
@@ -12,8 +12,8 @@ pub mod x86_64_suspend;
 
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::{
-    Entry, FindHandler, GeneralRegisters, Interrupted, Landing, Resume, X86, cycles, enter, kept_registers,
-    named_registers, throw,
+    Entry, FindHandler, GeneralRegisters, Interrupted, Landing, Resume, X86, cycles, enter, enter_on,
+    kept_registers, named_registers, throw,
 };
 #[cfg(target_arch = "x86_64")]
 pub use x86_64_suspend::{Suspended, Switch, preempted, prepare_suspend};

@@ -1,15 +1,15 @@
 //! x86-64, System V.
 //!
-//! The stack while guest code runs:
+//! The stack while guest code runs, and on the right the two stacks where it has one of its own:
 //!
 //! ```text
-//! higher   … Rust: Domain::call …
-//!          return address into Rust
-//!          rbp of Rust               ← enter_fp
-//!          rbx r12 r13 r14 r15, pad  ← landing_sp
+//! higher   … Rust: Domain::call …                          … Rust: Domain::call …
+//!          return address into Rust                        return address into Rust
+//!          rbp of Rust               ← enter_fp            rbp of Rust                        ← host_fp
+//!          rbx r12 r13 r14 r15, pad  ← landing_sp          rbx r12 r13 r14 r15, pad           ← landing_sp
 //!          return address into `enter`
-//!          entry trampoline's frame
-//! lower    guest frames, linked by rbp
+//!          entry trampoline's frame             the guest's:  host_fp, pad                    ← enter_fp
+//! lower    guest frames, linked by rbp                        return address into `enter_on`, then as on the left
 //! ```
 //!
 //! A fault in guest code cuts off everything below `landing_sp`: the handler sets `rsp` to it and `rip` to
@@ -31,7 +31,7 @@ pub type Entry = unsafe extern "C" fn(ctx: *mut u8, code: *const u8, values: *mu
 pub struct Landing {
     /// The stack pointer to go back to.
     pub sp: usize,
-    /// The frame pointer of `enter`: guest frames are below it.
+    /// The frame pointer of `enter`, or what `enter_on` left at the end of the guest's stack: guest frames are below it.
     pub fp: usize,
 }
 
@@ -68,6 +68,53 @@ pub unsafe extern "C" fn enter(
         "call rax",
         "xor eax, eax",
         "add rsp, 8",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+        landing_sp = const offset_of!(Landing, sp),
+        enter_fp = const offset_of!(Landing, fp),
+    )
+}
+
+/// The same on another stack, whose end, which is aligned to 16, is `stack`.
+///
+/// # Safety
+/// As [`enter`]. Nothing else may use the stack.
+#[unsafe(naked)]
+pub unsafe extern "C" fn enter_on(
+    landing: *mut Landing,
+    entry: Entry,
+    ctx: *mut u8,
+    code: *const u8,
+    values: *mut u128,
+    stack: usize,
+) -> u32 {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "sub rsp, 8",
+        "mov [rdi + {landing_sp}], rsp",
+        "mov [r9 - 16], rbp",
+        "lea rbp, [r9 - 16]",
+        "mov rsp, rbp",
+        "mov [rdi + {enter_fp}], rbp",
+        "mov rax, rsi",
+        "mov rdi, rdx",
+        "mov rsi, rcx",
+        "mov rdx, r8",
+        "call rax",
+        "xor eax, eax",
+        "mov rbp, [rbp]",
+        "lea rsp, [rbp - 5 * 8]",
         "pop r15",
         "pop r14",
         "pop r13",

@@ -55,6 +55,7 @@ pub(super) fn answer(domain: &mut Domain, letter: &Letter) -> Result<(), Fault> 
 ///
 /// # Errors
 /// The fault of `work`; [`Trap::CannotEnter`] if an earlier one ended the process.
+#[inline]
 pub(super) fn guarded<T>(
     domain: &mut Domain,
     func: &ExportedFunc,
@@ -70,29 +71,26 @@ pub(super) fn guarded<T>(
     let running = Running::of_mut(domain);
     // A task begins with an empty context.
     running.contexts[process as usize] = [0; 2];
-    let depth = running.handles.depth();
-    let scope = func.lends;
-    if scope {
+    let (depth, open) = (running.handles.depth(), running.taps.len());
+    if func.lends {
         running.handles.enter()?;
     }
-    let before = Running::of(domain).standing.enter(process);
-    let begun = func.edge.map(|edge| (edge, Running::of(domain).tallies[edge as usize].begin()));
-    let open = Running::of(domain).taps.len();
+    let before = running.standing.enter(process);
+    let begun = func.edge.map(|edge| (edge, running.tallies[edge as usize].begin()));
     let result = work(domain);
     if let Err(fault) = &result {
         taps::unwind(domain, open, fault);
     }
+    let running = Running::of_mut(domain);
     if let Some((edge, begun)) = begun {
-        Running::of(domain).tallies[edge as usize].end(begun, result.is_err());
+        running.tallies[edge as usize].end(begun, result.is_err());
     }
-    let standing = &Running::of(domain).standing;
-    standing.leave(before);
-    if let Some(meter) = standing.meter(process) {
+    running.standing.leave(before);
+    if let Some(meter) = running.standing.meter(process) {
         ProcessMeter::count(&meter.calls, 1);
     }
-    let handles = &mut Running::of_mut(domain).handles;
-    let closed = if scope && result.is_ok() { handles.exit() } else { Ok(()) };
-    handles.unwind(depth);
+    let closed = if func.lends && result.is_ok() { running.handles.exit() } else { Ok(()) };
+    running.handles.unwind(depth);
     match closed {
         Ok(()) => result,
         Err(trap) => Err(blame(domain, process, trap)),
@@ -170,6 +168,7 @@ fn unlowered(domain: &mut Domain, func: &ExportedFunc, trap: Trap) -> Fault {
 }
 
 /// Counts what came with a call of this function, and what its result was.
+#[inline]
 pub(super) fn count_bytes(domain: &Domain, func: &ExportedFunc, bytes_in: u64, bytes_out: u64) {
     if let Some(meter) = Running::of(domain).standing.meter(func.callee.process) {
         ProcessMeter::count(&meter.bytes_in, bytes_in);

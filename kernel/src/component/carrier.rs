@@ -91,7 +91,7 @@ pub struct Undelivered(Weak<Peers>);
 
 impl Undelivered {
     pub(super) fn new(peers: &Arc<Peers>) -> Undelivered {
-        Undelivered(Arc::downgrade(peers))
+        Undelivered(Peers::outside(peers))
     }
 
     /// Destroys what the values own.

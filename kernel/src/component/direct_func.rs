@@ -8,7 +8,7 @@ use abi::limits::MAX_FLAT_PARAMS;
 use abi::typed::{Typed, exported};
 
 use super::call::{blame, count_bytes, guarded};
-use super::guest::{Guest, call_slot_in_place};
+use super::guest::{Guest, call_in_place};
 use super::linked::ExportedFunc;
 use super::tree::Tree;
 use crate::domain::Domain;
@@ -61,8 +61,9 @@ impl<P: Typed, R: Typed> DirectFunc<P, R> {
         let lowered = exported::lower_params(&mut Guest::new(domain, callee), params, &mut core);
         let count = lowered.map_err(|trap| blame(domain, callee.process, trap))?;
         let mut values = core.map(u128::from);
-        call_slot_in_place(domain, callee.process, self.func.core, count, &mut values)?;
-        let results = &values[..exported::core_results::<R>()];
+        let shape = (count, exported::core_results::<R>());
+        call_in_place(domain, callee.process, self.func.core, shape, &mut values)?;
+        let results = &values[..shape.1];
         let returned = [values[0] as u64];
         let mut guest = Guest::new(domain, callee);
         match exported::lift_result(&mut guest, &returned[..results.len()]) {

@@ -13,6 +13,7 @@ use super::running::Running;
 use crate::domain::Domain;
 use crate::domain::externs::{Func, MemoryRef};
 use crate::sched::park::checkpoint;
+use crate::trap::activation::Target;
 use crate::vm::flags::{MAY_ENTER, MAY_LEAVE};
 
 /// A process, with the canonical options of the call at hand.
@@ -68,17 +69,56 @@ pub(super) fn call_slot(
     result.inspect_err(|fault| depth.unwind(domain, fault))
 }
 
-/// The same with the values in place: `params` arguments in, results out.
-pub(super) fn call_slot_in_place<const SLOTS: usize>(
+/// A core function of the domain with all that a call of it needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ready {
+    target: Target,
+    /// How many parameters and results it has; none of them is a reference.
+    shape: (usize, usize),
+}
+
+// SAFETY: the addresses are of code and of what the domain owns, whose state this is part of.
+unsafe impl Send for Ready {}
+
+/// Calls the core function in a slot as one of `process`, with the values in place: as many parameters and results as
+/// `shape` says, in as many slots at least.
+///
+/// # Errors
+/// The guest's fault.
+#[inline]
+pub(super) fn call_in_place<const SLOTS: usize>(
     domain: &mut Domain,
     process: u32,
     slot: u32,
-    params: usize,
+    shape: (usize, usize),
     values: &mut [u128; SLOTS],
 ) -> Result<(), Fault> {
-    let (func, depth) = slot_func(domain, slot)?;
-    let result = domain.call_in_place(Some(process), &func, params, values);
+    let running = Running::of(domain);
+    let depth = Depth { scopes: running.handles.depth(), taps: running.taps.len() };
+    let target = match running.ready.get(slot as usize) {
+        Some(Some(ready)) if ready.shape == shape && shape.0.max(shape.1) <= SLOTS => ready.target,
+        _ => make_ready(domain, slot, shape, SLOTS)?,
+    };
+    // SAFETY: a function of this domain with the entry of its signature, for which there are slots enough.
+    let result = unsafe { domain.enter(Some(process), target, values.as_mut_ptr()) };
     result.inspect_err(|fault| depth.unwind(domain, fault))
+}
+
+/// Finds out what a call of the function in a slot needs: once in a life of the domain.
+#[cold]
+fn make_ready(domain: &mut Domain, slot: u32, shape: (usize, usize), slots: usize) -> Result<Target, Fault> {
+    let (func, _) = slot_func(domain, slot)?;
+    let (target, params, results) = domain.target(&func)?;
+    if (params, results) != shape || params.max(results) > slots {
+        let text = format!("the core function has {params} parameters and {results} results, not {shape:?}");
+        return Err(Fault::new(Trap::Host(text)));
+    }
+    let ready = &mut Running::of_mut(domain).ready;
+    if ready.len() <= slot as usize {
+        ready.resize(slot as usize + 1, None);
+    }
+    ready[slot as usize] = Some(Ready { target, shape });
+    Ok(target)
 }
 
 /// What is open when a guest is called: a fault ends what is opened later.

@@ -10,7 +10,7 @@
 //! A domain that is started again has the next generation: what others still hold of the life before leads nowhere.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock, Weak};
 
 use abi::fault::{Fault, Trap};
@@ -62,6 +62,8 @@ pub(super) struct Peers {
     onlooker: OnceLock<Arc<dyn Onlooker>>,
     /// A process that asks for the end of the program ends alone.
     contains_exits: AtomicBool,
+    /// Somebody outside the tree may come back to it.
+    known_outside: AtomicBool,
 }
 
 struct Slot {
@@ -125,6 +127,7 @@ impl Peers {
             carrier: OnceLock::new(),
             onlooker: OnceLock::new(),
             contains_exits: AtomicBool::new(false),
+            known_outside: AtomicBool::new(false),
         });
         for (process, quota) in &quotas.processes {
             if let Some(info) = peers.linked.processes.get(*process) {
@@ -302,8 +305,36 @@ impl Peers {
     /// # Errors
     /// [`Trap::Gone`]
     pub fn domain(&self, number: u32) -> Result<Entered<'_>, Trap> {
-        let held = self.slots[number as usize].domain.lock();
+        self.entered(number, self.slots[number as usize].domain.lock())
+    }
+
+    #[inline]
+    fn entered<'p>(&self, number: u32, held: Held<'p, Option<Domain>>) -> Result<Entered<'p>, Trap> {
         if held.is_some() { Ok(Entered(held)) } else { Err(self.gone(number)) }
+    }
+
+    /// The same for whoever has the tree to itself.
+    ///
+    /// # Errors
+    /// [`Trap::Gone`]
+    #[inline]
+    pub fn domain_of(peers: &mut Arc<Peers>, number: u32) -> Result<Entered<'_>, Trap> {
+        let lock = &peers.slots[number as usize].domain;
+        let alone = Arc::strong_count(peers) == 1 && !peers.known_outside.load(Ordering::Relaxed);
+        // Whoever had another reference has given it back.
+        fence(Ordering::Acquire);
+        // SAFETY: all other threads that could ask for a domain hold the peers, or have been given a way back to them
+        // ([`Self::outside`]); what runs in a domain holds the weak references that are left, and only we run that.
+        match alone.then(|| unsafe { lock.try_lock_alone() }).flatten() {
+            Some(held) => peers.entered(number, held),
+            None => peers.domain(number),
+        }
+    }
+
+    /// A way back to the tree for somebody who is no part of it.
+    pub fn outside(peers: &Arc<Peers>) -> Weak<Peers> {
+        peers.known_outside.store(true, Ordering::Relaxed);
+        Arc::downgrade(peers)
     }
 
     /// The same in one of its lives.

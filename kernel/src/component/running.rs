@@ -10,6 +10,7 @@ use abi::scope::Handles;
 use abi::types::ResourceType;
 use abi::value::Resource;
 
+use super::guest::Ready;
 use super::linked::{Linked, LinkedDomain, Place};
 use super::neighbour::Near;
 use super::observe::edge_tally::Tally;
@@ -41,6 +42,8 @@ pub(super) struct Running {
     pub host: HostState,
     /// Function slots, once filled.
     pub funcs: Vec<Option<Func>>,
+    /// The same for those that were called with Rust types.
+    pub ready: Vec<Option<Ready>>,
     /// Memory slots, once filled.
     pub memories: Vec<Option<MemoryRef>>,
     /// What others may see.
@@ -78,6 +81,7 @@ impl Running {
             handles: Handles::new(processes),
             host: Arc::clone(&peers.host),
             funcs: vec![None; domain.func_slots],
+            ready: Vec::new(),
             memories: vec![None; domain.memory_slots],
             standing: Arc::clone(peers.standing(number)),
             tallies: Arc::clone(&peers.tallies),

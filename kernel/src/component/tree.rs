@@ -180,7 +180,7 @@ impl Tree {
             let deed = Deed::Call(&Arc::new(func.clone()), args);
             return apart::serve(&self.peers, func.domain, None, &deed);
         }
-        call::call(&mut *self.peers.domain(func.domain)?, func, args)
+        call::call(&mut *self.enter(func.domain)?, func, args)
     }
 
     /// What looks at its domains.
@@ -189,8 +189,9 @@ impl Tree {
     }
 
     /// A domain, when nobody executes it any more.
+    #[inline]
     pub(super) fn enter(&mut self, domain: u32) -> Result<Entered<'_>, Trap> {
-        self.peers.domain(domain)
+        Peers::domain_of(&mut self.peers, domain)
     }
 
     /// The id of a process, by its place in [`Linked::processes`], in its present life.

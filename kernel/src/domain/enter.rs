@@ -8,7 +8,6 @@ use super::Domain;
 use super::externs::Func;
 use super::signatures::{Signature, mask};
 use crate::arch::Entry;
-use crate::jit::valtype::ValType;
 use crate::mem::MemError;
 use crate::mem::stack::{GuestStack, StackBounds};
 use crate::trap::activation::{Activation, Faulted, Target};
@@ -77,50 +76,20 @@ impl Domain {
         }
     }
 
-    /// The same with the values in place: `params` arguments in, results out. Nothing is copied, as what is stored in
-    /// halves and loaded whole has to wait for the store.
+    /// What a call of a function of this domain needs, with how many parameters and results it has: for who calls it often,
+    /// with [`Self::enter`].
     ///
     /// # Errors
-    /// As [`Self::call`]; there must also be as many values as results.
-    pub(crate) fn call_in_place<const SLOTS: usize>(
-        &mut self,
-        process: Option<u32>,
-        func: &Func,
-        params: usize,
-        values: &mut [u128; SLOTS],
-    ) -> Result<(), Fault> {
-        let known = self.signatures.known(func.sig).filter(|signature| {
-            func.domain == self.key
-                && params == signature.ty.params.len()
-                && signature.slots <= SLOTS
-                && signature.checked_params.is_empty()
-                && signature.exceptions.is_empty()
-        });
-        let Some(signature) = known else { return self.call_copied(process, func, params, values) };
+    /// A fault with [`Trap::Host`] if the function is another domain's, or takes or gives references.
+    pub(crate) fn target(&mut self, func: &Func) -> Result<(Target, usize, usize), Fault> {
+        let ty = self.engine.signature(func.sig);
+        let (args, results) = (vec![0; ty.params.len()], vec![0; ty.results.len()]);
+        let signature = self.check(func, &args, &results)?;
+        if !signature.checked_params.is_empty() || !signature.exceptions.is_empty() {
+            return Err(refused("the function takes or gives references".to_owned()));
+        }
         let target = Target { entry: signature.entry, ctx: func.import.ctx, code: func.import.code };
-        // SAFETY: the function belongs to this domain, the entry is its signature's, and there are slots enough.
-        unsafe { self.enter(process, target, values.as_mut_ptr())? };
-        let signature = self.signatures.known(func.sig).expect("it was just called");
-        for (value, ty) in values.iter_mut().zip(&signature.ty.results) {
-            *value = low(value, *ty);
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn call_copied<const SLOTS: usize>(
-        &mut self,
-        process: Option<u32>,
-        func: &Func,
-        params: usize,
-        values: &mut [u128; SLOTS],
-    ) -> Result<(), Fault> {
-        let results = self.engine.signature(func.sig).results.len();
-        let args = *values;
-        match values.get_mut(..results) {
-            Some(results) => self.call_process(process, func, &args[..params.min(SLOTS)], results),
-            None => Err(refused(format!("the function has {results} results"))),
-        }
+        Ok((target, args.len(), results.len()))
     }
 
     /// With the slots on our stack: a call allocates nothing.
@@ -193,15 +162,26 @@ impl Domain {
         let (limit, exit_fp) = (self.word(STACK_LIMIT), self.word(EXIT_FP));
         let result = if nested {
             // SAFETY: the caller's promises; we are on a guest stack of this domain, whose limit is set.
-            unsafe { Activation::run(target, values, exit_fp, process) }
+            unsafe { Activation::run(target, values, None, exit_fp, process) }
         } else {
             // SAFETY: the caller's promises.
             unsafe { self.run_on_stack(process, target, values) }?
         };
-        let stack = if nested { self.stacks.last().cloned() } else { self.stacks.pop() };
         self.record.set(STACK_LIMIT.cast_unsigned(), limit);
         self.record.set(EXIT_FP.cast_unsigned(), exit_fp);
-        result.map_err(|faulted| self.explain(&faulted, stack.as_ref()))
+        match result {
+            Ok(()) => {
+                self.stacks.truncate(self.stacks.len() - usize::from(!nested));
+                Ok(())
+            }
+            Err(faulted) => Err(self.cut_off(&faulted, nested)),
+        }
+    }
+
+    #[cold]
+    fn cut_off(&mut self, faulted: &Faulted, nested: bool) -> Fault {
+        let stack = if nested { self.stacks.last().cloned() } else { self.stacks.pop() };
+        self.explain(faulted, stack.as_ref())
     }
 
     /// Runs `work` on the stack that it is called on: calls into `process` and what they call in turn take no other one.
@@ -246,8 +226,7 @@ impl Domain {
         self.record.set(STACK_LIMIT.cast_unsigned(), limit);
         self.stacks.push(StackInUse { usable: stack.usable(), guard: stack.guard(), quota });
         // SAFETY: the caller's promises; the stack's limit is set.
-        let result =
-            corosensei::on_stack(&mut stack, || unsafe { Activation::run(target, values, 0, process) });
+        let result = unsafe { Activation::run(target, values, Some(stack.usable().end), 0, process) };
         if result.is_err() {
             // It may have been deep recursion, whose memory is worth giving back.
             stack.shrink();
@@ -285,16 +264,6 @@ impl Domain {
             }
         }
         Ok(signature)
-    }
-}
-
-/// The bits of a slot that a type uses, loaded no wider than compiled code stored them.
-#[inline]
-fn low(value: &u128, ty: ValType) -> u128 {
-    match ty {
-        ValType::I32 | ValType::F32 => u128::from(*value as u32),
-        ValType::V128 => *value,
-        _ => u128::from(*value as u64),
     }
 }
 

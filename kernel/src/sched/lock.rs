@@ -32,7 +32,11 @@ unsafe impl<T: Send + ?Sized> Sync for ParkingLock<T> {}
 
 /// The value of a lock, until it is dropped. Unlike a mutex's guard it may go to another OS thread.
 #[derive(Debug)]
-pub struct Held<'l, T: ?Sized>(&'l ParkingLock<T>);
+pub struct Held<'l, T: ?Sized> {
+    lock: &'l ParkingLock<T>,
+    /// Nobody else can ask for it.
+    alone: bool,
+}
 
 impl<T> ParkingLock<T> {
     /// A lock that nobody has taken.
@@ -47,7 +51,20 @@ impl<T: ?Sized> ParkingLock<T> {
     #[must_use]
     pub fn try_lock(&self) -> Option<Held<'_, T>> {
         // Not `swap`: who fails must not write, or it would be between who gives the lock back and who asks next.
-        self.change(FREE, TAKEN).then(|| Held(self))
+        self.change(FREE, TAKEN).then(|| Held { lock: self, alone: false })
+    }
+
+    /// As [`Self::try_lock`] for whoever is alone with the lock: the processor need not be told to let nobody between.
+    ///
+    /// # Safety
+    /// No other thread may ask for the value until it is given back.
+    #[inline]
+    #[must_use]
+    pub unsafe fn try_lock_alone(&self) -> Option<Held<'_, T>> {
+        (self.state.load(Ordering::Acquire) == FREE).then(|| {
+            self.state.store(TAKEN, Ordering::Relaxed);
+            Held { lock: self, alone: true }
+        })
     }
 
     /// The value, while somebody else has it.
@@ -72,7 +89,7 @@ impl<T: ?Sized> ParkingLock<T> {
             while !self.change(TAKEN, WANTED) && self.state.load(Ordering::Acquire) != WANTED {
                 // With what empties the list of us.
                 if self.change(FREE, WANTED) {
-                    return Held(self);
+                    return Held { lock: self, alone: false };
                 }
             }
             park::park_firmly();
@@ -94,24 +111,29 @@ impl<T: ?Sized> Deref for Held<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
         // SAFETY: who holds the lock is alone with the value.
-        unsafe { &*self.0.value.get() }
+        unsafe { &*self.lock.value.get() }
     }
 }
 
 impl<T: ?Sized> DerefMut for Held<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: who holds the lock is alone with the value.
-        unsafe { &mut *self.0.value.get() }
+        unsafe { &mut *self.lock.value.get() }
     }
 }
 
 impl<T: ?Sized> Drop for Held<'_, T> {
     fn drop(&mut self) {
-        if self.0.state.swap(FREE, Ordering::AcqRel) != WANTED {
+        let state = &self.lock.state;
+        if self.alone {
+            state.store(FREE, Ordering::Release);
+            return;
+        }
+        if state.swap(FREE, Ordering::AcqRel) != WANTED {
             return;
         }
         // All of them: some have it already, or went away, and would not pass it on.
-        let waiters = std::mem::take(&mut *self.0.waiters.lock().unwrap_or_else(PoisonError::into_inner));
+        let waiters = std::mem::take(&mut *self.lock.waiters.lock().unwrap_or_else(PoisonError::into_inner));
         waiters.iter().for_each(Waiter::wake);
     }
 }
@@ -144,5 +166,21 @@ mod tests {
         assert!(lock.try_lock().is_none());
         drop(held);
         assert!(lock.try_lock().is_some());
+    }
+
+    #[test]
+    fn who_is_alone_has_it_like_everybody() {
+        let lock = ParkingLock::new(1_u32);
+        // SAFETY: no other thread knows of the lock.
+        let held = unsafe { lock.try_lock_alone() };
+        *held.unwrap() += 1;
+        let held = lock.try_lock();
+        assert_eq!(held.as_deref(), Some(&2));
+        // SAFETY: as above.
+        assert!(unsafe { lock.try_lock_alone() }.is_none());
+        drop(held);
+        // SAFETY: as above.
+        let held = unsafe { lock.try_lock_alone() };
+        assert!(held.is_some() && lock.try_lock().is_none());
     }
 }

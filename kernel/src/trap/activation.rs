@@ -40,29 +40,34 @@ pub struct Target {
 }
 
 impl Activation {
-    /// Runs `target` on the current stack, with the slots at `values`.
+    /// Runs `target` with the slots at `values`: on the stack that ends at `stack`, or on the current one.
     ///
     /// `caller_fp` is the frame pointer of the stub that called out to the host, if a guest's host function
     /// is what calls; `process` is whose function it is. A fault comes back as what the handler captured of
     /// it.
     ///
     /// # Safety
-    /// As for [`arch::enter`]. The stack must be a guest stack whose limit is in the function's domain, the
-    /// handlers must be installed and the thread must have its signal stack.
+    /// As for [`arch::enter`], or [`arch::enter_on`]. The stack must be a guest stack whose limit is in the function's
+    /// domain, the handlers must be installed and the thread must have its signal stack.
+    #[inline]
     pub unsafe fn run(
         target: Target,
         values: *mut u128,
+        stack: Option<usize>,
         caller_fp: usize,
         process: Option<u32>,
     ) -> Result<(), Box<Faulted>> {
         let (landing, parent) = (Landing::default(), ptr::null_mut());
         let mut activation = Activation { landing, parent, caller_fp, process, capture: None };
-        let this = &raw mut activation;
+        let (this, Target { entry, ctx, code }) = (&raw mut activation, target);
         // SAFETY: the caller's promises; the activation is on this frame, which outlives the call.
         let cut_off = unsafe {
             (*this).parent = Activation::exchange(this);
-            let cut_off =
-                arch::enter(&raw mut (*this).landing, target.entry, target.ctx, target.code, values);
+            let landing = &raw mut (*this).landing;
+            let cut_off = match stack {
+                None => arch::enter(landing, entry, ctx, code, values),
+                Some(stack) => arch::enter_on(landing, entry, ctx, code, values, stack),
+            };
             Activation::exchange((*this).parent);
             cut_off
         };
@@ -222,11 +227,10 @@ mod tests {
         // SAFETY: the bytes are an entry trampoline and a function.
         let entry: Entry = unsafe { std::mem::transmute(block.base()) };
         let target = Target { entry, ctx: ptr::null_mut(), code: block.base().wrapping_add(16) };
-        let mut stack = GuestStack::take().unwrap();
+        let stack = GuestStack::take().unwrap();
         // SAFETY: the function needs no values and no domain.
-        let result = corosensei::on_stack(&mut stack, || unsafe {
-            Activation::run(target, ptr::null_mut(), 0, Some(3))
-        });
+        let result =
+            unsafe { Activation::run(target, ptr::null_mut(), Some(stack.usable().end), 0, Some(3)) };
         stack.give();
         (result, block)
     }
