@@ -1,8 +1,8 @@
 //! Functions so small that whoever calls them is better off with their body: kept with a library as they were written,
 //! to be written again where they are called from another component.
 //!
-//! Only what can neither trap nor wait nor see its context: arithmetic on parameters, and calls of imports, whose adapter
-//! says to backtraces who called. So nobody misses the frame that is not there.
+//! Only what can neither trap nor wait: arithmetic on parameters and on globals, and calls of imports, whose adapter says to
+//! backtraces who called. So nobody misses the frame that is not there.
 
 use wasmparser::{BinaryReader, FunctionBody, Operator};
 
@@ -41,6 +41,8 @@ fn allowed(op: &Operator<'_>) -> bool {
     matches!(
         op,
         Op::LocalGet { .. }
+            | Op::GlobalGet { .. }
+            | Op::GlobalSet { .. }
             | Op::Call { .. }
             | Op::Drop
             | Op::Nop

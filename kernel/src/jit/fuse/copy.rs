@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use abi::flat;
 use abi::layout::{Cases, Layout, offsets};
 use abi::plan::Endpoint;
+use abi::side::Encoding;
 use abi::types::ValType;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, Type, Value, types};
@@ -22,6 +23,13 @@ use crate::limits::{ADAPTER_INLINE_NODES, ADAPTER_UNROLLED_ELEMENTS};
 pub(super) struct Lane {
     pub from: Endpoint,
     pub to: Endpoint,
+}
+
+impl Lane {
+    /// Whether strings are UTF-8 on both sides.
+    fn stays_utf8(&self) -> bool {
+        (self.from.encoding, self.to.encoding) == (Encoding::Utf8, Encoding::Utf8)
+    }
 }
 
 /// Where a value is lifted from.
@@ -70,8 +78,11 @@ impl Emit<'_> {
         match ty {
             ValType::String => {
                 let pair = self.take_pair(source);
-                let pair = self.call_part(Part::Text(lane.clone()), &pair);
-                self.put_pair([pair[0], pair[1]], target)
+                let pair = match source {
+                    Source::Flat(_) if lane.stays_utf8() => self.short_text(lane, pair),
+                    _ => self.long_text(lane, pair),
+                };
+                self.put_pair(pair, target)
             }
             ValType::List(elem) => {
                 let [pointer, count] = self.take_pair(source);

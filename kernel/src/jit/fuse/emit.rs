@@ -215,7 +215,11 @@ impl<'f> Emit<'f> {
             types::I64 => self.narrow(bytes),
             _ => bytes,
         };
-        self.call_part(Part::Allocate(side.clone()), &[old[0], old[1], align, bytes])[0]
+        let params = [old[0], old[1], align, bytes];
+        match side.realloc.filter(|realloc| side.memory.is_some() && self.is_quiet(*realloc)) {
+            Some(realloc) => self.allocate_here(side, realloc, &params),
+            None => self.call_part(Part::Allocate(side.clone()), &params)[0],
+        }
     }
 
     /// Where a memory begins.

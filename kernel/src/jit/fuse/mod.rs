@@ -237,8 +237,9 @@ fn check_nodes(specs: &[AdapterSpec]) -> Result<(), CompileError> {
 }
 
 fn known_part(part: &Part) -> Known {
-    let edge = part.calls_into().map(|process| Edge { caller: process, callee: process });
-    let name = matches!(part, Part::Allocate(_)).then(|| "canonical-abi realloc".to_owned());
+    let edge = Some(Edge { caller: part.process(), callee: part.process() });
+    let name =
+        matches!(part, Part::Allocate(_) | Part::Allocated(_)).then(|| "canonical-abi realloc".to_owned());
     Known { name, edge }
 }
 

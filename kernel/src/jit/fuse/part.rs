@@ -20,6 +20,8 @@ use super::region::Region;
 pub(super) enum Part {
     /// Calls a side's `realloc` and checks what it returns: old pointer, old bytes, alignment, new bytes → pointer.
     Allocate(Endpoint),
+    /// Checks what a side's `realloc` has returned: pointer, alignment, bytes.
+    Allocated(Endpoint),
     /// Copies a string, which it checks: pointer, tagged length → the same on the other side.
     Text(Lane),
     /// Copies a value: the host's addresses of both places.
@@ -61,18 +63,19 @@ impl Part {
         const I64: CoreType = CoreType::I64;
         match self {
             Part::Allocate(_) => core_signature(&[I32; 4], &[I32]),
+            Part::Allocated(_) => core_signature(&[I32; 3], &[]),
             Part::Text(_) => core_signature(&[I32; 2], &[I32; 2]),
             Part::Copy(..) => core_signature(&[I64; 2], &[]),
             Part::Land(plan) => core_signature(&landing_params(plan), &[]),
         }
     }
 
-    /// What a backtrace shows, if it is to be seen: the process that it calls into.
-    pub fn calls_into(&self) -> Option<u32> {
+    /// Whose it is: the process that it calls into, or whose values it takes.
+    pub fn process(&self) -> u32 {
         match self {
-            Part::Allocate(side) => Some(side.process),
-            Part::Land(plan) => Some(plan.callee.process),
-            Part::Text(_) | Part::Copy(..) => None,
+            Part::Allocate(side) | Part::Allocated(side) => side.process,
+            Part::Land(plan) => plan.callee.process,
+            Part::Text(lane) | Part::Copy(lane, _) => lane.from.process,
         }
     }
 
@@ -80,6 +83,10 @@ impl Part {
     pub fn emit(&self, emit: &mut Emit<'_>, params: &[Value]) {
         match self {
             Part::Allocate(side) => emit.reallocate(side, params),
+            Part::Allocated(side) => {
+                emit.check_allocated(side, params[0], params[1], params[2]);
+                emit.builder.ins().return_(&[]);
+            }
             Part::Text(lane) => emit.text(lane, params[0], params[1]),
             Part::Land(plan) => emit.land(plan, params),
             Part::Copy(lane, ty) => {
@@ -104,16 +111,49 @@ impl Emit<'_> {
         self.may_leave(side.process, false);
         let pointer = self.call_slot(realloc, &[CoreType::I32; 4], &[CoreType::I32], params)[0];
         self.may_leave(side.process, true);
-        let (align, bytes) = (params[2], self.wide(params[3]));
+        self.check_allocated(side, pointer, params[2], params[3]);
+        self.builder.ins().return_(&[pointer]);
+        debug_assert_eq!(self.type_of(pointer), types::I32);
+    }
+
+    fn check_allocated(&mut self, side: &Endpoint, pointer: Value, align: Value, bytes: Value) {
+        let (low, beyond, memory) = self.misplaced(side, pointer, align, bytes);
+        self.fail_if(low, Reason::ReallocUnaligned, &[pointer, align]);
+        self.fail_if(beyond, Reason::ReallocOutOfBounds, &[pointer, bytes, memory]);
+    }
+
+    /// What is wrong with a pointer that `realloc` returned: bits that its alignment does not allow, and whether it is out of
+    /// bounds, which end there.
+    fn misplaced(
+        &mut self,
+        side: &Endpoint,
+        pointer: Value,
+        align: Value,
+        bytes: Value,
+    ) -> (Value, Value, Value) {
         let low = self.builder.ins().iadd_imm_s(align, -1);
         let low = self.builder.ins().band(pointer, low);
-        self.fail_if(low, Reason::ReallocUnaligned, &[pointer, align]);
-        let start = self.wide(pointer);
+        let (start, bytes) = (self.wide(pointer), self.wide(bytes));
         let end = self.builder.ins().iadd(start, bytes);
         let memory = self.memory_bytes(side);
         let beyond = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, memory);
-        self.fail_if(beyond, Reason::ReallocOutOfBounds, &[pointer, bytes, memory]);
-        self.builder.ins().return_(&[pointer]);
-        debug_assert_eq!(self.type_of(pointer), types::I32);
+        (low, beyond, memory)
+    }
+
+    /// The same without a part for it, for a `realloc` that is written out and calls nobody: so it need not be kept from
+    /// leaving. What it returned wrongly is its own fault, so the part that says so is its own.
+    pub fn allocate_here(&mut self, side: &Endpoint, realloc: u32, params: &[Value; 4]) -> Value {
+        let pointer = self.call_slot(realloc, &[CoreType::I32; 4], &[CoreType::I32], params)[0];
+        let (low, beyond, _) = self.misplaced(side, pointer, params[2], params[3]);
+        let beyond = self.builder.ins().uextend(types::I32, beyond);
+        let wrong = self.builder.ins().bor(low, beyond);
+        let (check, next) = (self.block(&[]), self.block(&[]));
+        self.builder.set_cold_block(check);
+        self.branch(wrong, check, next);
+        self.enter(check);
+        self.call_part(Part::Allocated(side.clone()), &[pointer, params[2], params[3]]);
+        self.jump(next, &[]);
+        self.enter(next);
+        pointer
     }
 }

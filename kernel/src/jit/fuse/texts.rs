@@ -9,7 +9,9 @@ use cranelift_codegen::ir::{Block, InstBuilder, Value, types};
 
 use super::copy::Lane;
 use super::emit::Emit;
+use super::part::Part;
 use super::reason::Reason;
+use super::utf8::FEW_BYTES;
 use crate::jit::builtin::Builtin;
 
 /// A string that has been checked.
@@ -29,6 +31,30 @@ pub(super) struct Done {
 }
 
 impl Emit<'_> {
+    /// Copies a string by the function that adapters share.
+    pub fn long_text(&mut self, lane: &Lane, pair: [Value; 2]) -> [Value; 2] {
+        let pair = self.call_part(Part::Text(lane.clone()), &pair);
+        [pair[0], pair[1]]
+    }
+
+    /// Copies a string that stays UTF-8: here if it is short.
+    pub fn short_text(&mut self, lane: &Lane, [pointer, units]: [Value; 2]) -> [Value; 2] {
+        let (short, long, next) = (self.block(&[]), self.block(&[]), self.block(&[types::I32]));
+        let bytes = self.wide(units);
+        let few = self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, bytes, i64::from(FEW_BYTES));
+        self.branch(few, short, long);
+        self.enter(long);
+        let copied = self.long_text(lane, [pointer, units]);
+        self.jump(next, &copied[..1]);
+        self.enter(short);
+        let from = self.check_range(&lane.from, pointer, bytes, Reason::StringOutOfBounds);
+        let copied = self.new_text(lane, 1, bytes);
+        let to = self.address(&lane.to, copied);
+        self.copy_few_utf8(from, to, bytes);
+        self.jump(next, &[copied]);
+        [self.enter(next)[0], units]
+    }
+
     /// The whole function that copies a string: takes and returns a pointer and a tagged length.
     pub fn text(&mut self, lane: &Lane, pointer: Value, tagged: Value) {
         match lane.from.encoding {

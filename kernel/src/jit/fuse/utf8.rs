@@ -13,6 +13,8 @@ use super::region::Region;
 
 /// Bytes of a vector.
 const VECTOR: u32 = 16;
+/// Up to so many bytes are copied without a loop.
+pub(super) const FEW_BYTES: u32 = 2 * VECTOR;
 /// Vectors of a round of the long loop.
 const ROUND: u32 = 4;
 
@@ -39,6 +41,28 @@ impl Emit<'_> {
         self.copy_long(copying);
         self.enter(short);
         self.copy_short(copying);
+        self.finish_utf8(copying);
+    }
+
+    /// The same for at most [`FEW_BYTES`].
+    pub fn copy_few_utf8(&mut self, from: Value, to: Value, bytes: Value) {
+        let (rest, done) = (self.block(&[types::I64]), self.block(&[]));
+        self.builder.set_cold_block(rest);
+        let copying = Copying { from, to, bytes, rest, done };
+        let (short, long) = (self.block(&[]), self.block(&[]));
+        let few = self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, bytes, i64::from(VECTOR));
+        self.branch(few, short, long);
+        self.enter(long);
+        let first = self.int(types::I64, 0);
+        let last = self.builder.ins().iadd_imm_s(bytes, -i64::from(VECTOR));
+        self.copy_words(copying, types::I8X16, &[first, last]);
+        self.enter(short);
+        self.copy_short(copying);
+        self.finish_utf8(copying);
+    }
+
+    /// Goes on in the kernel where it was not ASCII, and everywhere where it is done.
+    fn finish_utf8(&mut self, Copying { from, to, bytes, rest, done }: Copying) {
         let at = self.enter(rest)[0];
         let (from, left) = (self.builder.ins().iadd(from, at), self.builder.ins().isub(bytes, at));
         let to = self.builder.ins().iadd(to, at);
@@ -131,9 +155,13 @@ impl Emit<'_> {
         let places: Vec<_> = offsets.iter().map(|&at| self.places(copying, at, word.bytes())).collect();
         let loaded: Vec<Value> = places.iter().map(|(from, _)| self.load(*from, word)).collect();
         let all = loaded[1..].iter().fold(loaded[0], |all, &next| self.builder.ins().bor(all, next));
-        let mask = 0x8080_8080_8080_8080_u64 >> (64 - word.bits());
-        let mask = self.builder.ins().iconst(word, mask.cast_signed());
-        let high = self.builder.ins().band(all, mask);
+        let high = if word.is_vector() {
+            self.builder.ins().vhigh_bits(types::I32, all)
+        } else {
+            let mask = 0x8080_8080_8080_8080_u64 >> (64 - word.bits());
+            let mask = self.builder.ins().iconst(word, mask.cast_signed());
+            self.builder.ins().band(all, mask)
+        };
         let start = self.int(types::I64, 0);
         self.ascii_or(copying, high, start);
         for ((_, to), value) in places.into_iter().zip(loaded) {
