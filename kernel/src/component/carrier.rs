@@ -91,7 +91,7 @@ pub struct Undelivered(Weak<Peers>);
 
 impl Undelivered {
     pub(super) fn new(peers: &Arc<Peers>) -> Undelivered {
-        Undelivered(Peers::outside(peers))
+        Undelivered(peers.outside())
     }
 
     /// Destroys what the values own.

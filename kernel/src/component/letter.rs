@@ -153,7 +153,7 @@ impl Parcel {
 impl Letter {
     /// A call of this function with these parameters.
     pub fn new(func: &Arc<ExportedFunc>, args: Parcel, peers: &Peers) -> Arc<Letter> {
-        let (func, peers) = (Arc::clone(func), peers.this.clone());
+        let (func, peers) = (Arc::clone(func), peers.outside());
         Arc::new(Letter { func, args, answer: Mutex::new(None), peers })
     }
 

@@ -43,7 +43,7 @@ static HOOKS: Hooks = Hooks;
 pub(super) struct Peers {
     pub engine: Engine,
     /// What others keep of it who may outlive it.
-    pub this: Weak<Peers>,
+    this: Weak<Peers>,
     pub linked: Arc<Linked>,
     pub host: HostState,
     /// The counters of the edges, by number.
@@ -332,9 +332,9 @@ impl Peers {
     }
 
     /// A way back to the tree for somebody who is no part of it.
-    pub fn outside(peers: &Arc<Peers>) -> Weak<Peers> {
-        peers.known_outside.store(true, Ordering::Relaxed);
-        Arc::downgrade(peers)
+    pub fn outside(&self) -> Weak<Peers> {
+        self.known_outside.store(true, Ordering::Relaxed);
+        self.this.clone()
     }
 
     /// The same in one of its lives.

@@ -131,7 +131,7 @@ impl Resident {
         }
         peers.set_total_quota(order.domain, order.total).map_err(|trap| trap.to_string())?;
         peers.carry_with(Arc::new(Outward(Arc::clone(desk))));
-        let _ = desk.tree.set((Peers::outside(&peers), order.domain));
+        let _ = desk.tree.set((peers.outside(), order.domain));
         Ok(Resident {
             desk: Arc::clone(desk),
             server: Server::new(Arc::clone(&peers), order.domain),

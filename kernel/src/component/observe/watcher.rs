@@ -173,7 +173,7 @@ impl Tree {
         let peers = self.peers();
         let wanted = (0..).zip(&peers.linked.edges).map(|(number, edge)| chosen(number, edge)).collect();
         let feed = Arc::new(Feed::new(wanted, room));
-        let watcher = Watcher { feed: Arc::clone(&feed), peers: Peers::outside(peers) };
+        let watcher = Watcher { feed: Arc::clone(&feed), peers: peers.outside() };
         change(peers, |feeds| feeds.push(feed)).map(|()| watcher)
     }
 }
