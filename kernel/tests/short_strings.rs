@@ -127,9 +127,20 @@ fn what_is_no_ascii_is_checked_wherever_it_is() {
             }
         }
     }
-    for (len, at) in
-        [(1, 0), (3, 1), (7, 6), (9, 0), (15, 14), (16, 7), (31, 17), (32, 31), (33, 32), (64, 0)]
-    {
+    for (len, at) in [
+        (1, 0),
+        (3, 1),
+        (7, 6),
+        (9, 0),
+        (15, 14),
+        (16, 7),
+        (31, 2),
+        (31, 17),
+        (32, 3),
+        (32, 31),
+        (33, 32),
+        (64, 0),
+    ] {
         let mut tree = launch(SMALL);
         put(&mut tree, 300, &vec![b'x'; len]);
         put(&mut tree, 300 + at, &[0xFF]);
