@@ -30,6 +30,8 @@ const DATA: usize = 128;
 pub const WHOLE: usize = DATA + RING_BYTES;
 const CAPACITY: u32 = RING_BYTES as u32;
 const FRAME_HEAD: usize = 8;
+/// Bytes of a long frame after which the reader is told.
+const PIECE: usize = RING_BYTES / 4;
 
 const _: () = assert!(RING_BYTES.is_power_of_two() && RING_BYTES <= 1 << 31);
 
@@ -104,11 +106,14 @@ impl Sender {
                 continue;
             }
             let at = self.tail as usize % RING_BYTES;
-            let count = bytes.len().min(room as usize).min(RING_BYTES - at);
+            let count = bytes.len().min(room as usize).min(RING_BYTES - at).min(PIECE);
             let (now, later) = bytes.split_at(count);
             self.memory.copy_in(self.base + DATA + at, now);
             self.tail = self.tail.wrapping_add(count as u32);
             bytes = later;
+            if count == PIECE {
+                self.publish(pause); // the reader copies while we do
+            }
         }
         Ok(())
     }
@@ -167,8 +172,11 @@ impl Receiver {
         // Room is made for what comes, not for what was promised.
         while frame.len() < len {
             let (from, more) = (frame.len(), (len - frame.len()).min(FRAME_BYTES_AT_ONCE));
-            frame.resize(from + more, 0);
-            self.read(&mut frame[from..], pause, true)?;
+            frame.reserve(more);
+            while frame.len() < from + more {
+                let (at, count) = self.some(from + more - frame.len(), pause, true)?;
+                self.memory.append_out(at, count, frame);
+            }
         }
         self.publish(pause);
         Ok(())
@@ -176,21 +184,29 @@ impl Receiver {
 
     fn read(&mut self, mut into: &mut [u8], pause: &mut dyn Pause, mut urgent: bool) -> Result<(), Cut> {
         while !into.is_empty() {
-            let there = self.tail.wrapping_sub(self.head);
-            if there == 0 {
-                self.publish(pause);
-                self.wait(pause, urgent)?;
-                continue;
-            }
+            let (at, count) = self.some(into.len(), pause, urgent)?;
             urgent = true;
-            let at = self.head as usize % RING_BYTES;
-            let count = into.len().min(there as usize).min(RING_BYTES - at);
             let (now, later) = into.split_at_mut(count);
-            self.memory.copy_out(self.base + DATA + at, now);
-            self.head = self.head.wrapping_add(count as u32);
+            self.memory.copy_out(at, now);
             into = later;
         }
         Ok(())
+    }
+
+    /// Waits until there is something, and takes it: where it is, and how much, `most` at most. The writer gets the room when
+    /// the next is waited for, or the frame is read.
+    fn some(&mut self, most: usize, pause: &mut dyn Pause, urgent: bool) -> Result<(usize, usize), Cut> {
+        loop {
+            let there = self.tail.wrapping_sub(self.head) as usize;
+            if there != 0 {
+                let at = self.head as usize % RING_BYTES;
+                let count = most.min(there).min(RING_BYTES - at);
+                self.head = self.head.wrapping_add(count as u32);
+                return Ok((self.base + DATA + at, count));
+            }
+            self.publish(pause);
+            self.wait(pause, urgent)?;
+        }
     }
 
     /// Lets the writer have the room of what was read. Reading happens before it, as the copy is made of loads.

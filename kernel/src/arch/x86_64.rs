@@ -210,6 +210,25 @@ pub unsafe extern "C" fn throw<F: FindHandler>(ctx: *mut u8, exception: *mut u8)
     )
 }
 
+/// Copies bytes that another process may write meanwhile, or read: which of them are old and which new is left open.
+///
+/// One instruction, of which the compiler knows only that it reads and writes memory.
+///
+/// # Safety
+/// `count` bytes at `from` must be readable and at `to` writable, those on our side for nobody else, and the two must not overlap.
+pub unsafe fn copy_bytes(from: *const u8, to: *mut u8, count: usize) {
+    // SAFETY: the caller's promise; the direction flag is clear, as the convention has it.
+    unsafe {
+        asm!(
+            "rep movsb",
+            inout("rcx") count => _,
+            inout("rsi") from => _,
+            inout("rdi") to => _,
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
 /// Cycles of the processor's clock, which goes on at the same pace whoever runs.
 #[inline]
 #[must_use]

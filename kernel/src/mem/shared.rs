@@ -16,11 +16,14 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::MemError;
+use crate::arch::copy_bytes;
 
 const NAME: &CStr = c"atoll-segment";
 const WHAT: &str = "a shared segment";
 /// Bytes of a word that is copied at a time.
 const WORD: usize = size_of::<u64>();
+/// So many bytes are copied by one instruction of the processor, which takes longer to begin.
+const MANY: usize = 256;
 
 /// Memory shared with another OS process. Unmapped on drop; the file lives as long as somebody has it.
 #[derive(Debug)]
@@ -112,6 +115,10 @@ impl SharedMemory {
     /// If some are outside: offsets are the caller's own.
     pub fn copy_out(&self, at: usize, into: &mut [u8]) {
         self.check(at, into.len());
+        if into.len() >= MANY {
+            // SAFETY: inside the mapping, as was just checked, and what is copied to is the caller's alone.
+            return unsafe { copy_bytes(self.base.as_ptr().add(at), into.as_mut_ptr(), into.len()) };
+        }
         let lead = lead(at, into.len());
         let (head, rest) = into.split_at_mut(lead);
         let (words, tail) = rest.as_chunks_mut::<WORD>();
@@ -128,12 +135,32 @@ impl SharedMemory {
         }
     }
 
+    /// Appends `count` bytes from `at` on to `into`.
+    ///
+    /// # Panics
+    /// If some are outside: offsets are the caller's own.
+    pub fn append_out(&self, at: usize, count: usize, into: &mut Vec<u8>) {
+        self.check(at, count);
+        into.reserve(count);
+        let len = into.len();
+        // SAFETY: inside the mapping, as was just checked; there is room for them behind what the vector has, and after
+        // that they are bytes of it.
+        unsafe {
+            copy_bytes(self.base.as_ptr().add(at), into.as_mut_ptr().add(len), count);
+            into.set_len(len + count);
+        }
+    }
+
     /// Copies bytes into it, from `at` on.
     ///
     /// # Panics
     /// If some are outside: offsets are the caller's own.
     pub fn copy_in(&self, at: usize, from: &[u8]) {
         self.check(at, from.len());
+        if from.len() >= MANY {
+            // SAFETY: inside the mapping, as was just checked; no reference to bytes of it exists.
+            return unsafe { copy_bytes(from.as_ptr(), self.base.as_ptr().add(at), from.len()) };
+        }
         let lead = lead(at, from.len());
         let (head, rest) = from.split_at(lead);
         let (words, tail) = rest.as_chunks::<WORD>();
@@ -232,6 +259,14 @@ mod tests {
                 assert_eq!(read, bytes);
             }
         }
+        for len in [MANY - 1, MANY, MANY + 13, 3000] {
+            let bytes: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
+            ours.copy_in(3, &bytes);
+            let (mut read, mut appended) = (vec![0; len], b"ab".to_vec());
+            theirs.copy_out(3, &mut read);
+            theirs.append_out(3, len, &mut appended);
+            assert_eq!((&read, &appended[2..], &appended[..2]), (&bytes, &bytes[..], &b"ab"[..]));
+        }
         ours.word(64).store(0x0102_0304, Ordering::Relaxed);
         assert_eq!(theirs.word(64).load(Ordering::Relaxed), 0x0102_0304);
     }
@@ -258,5 +293,11 @@ mod tests {
     #[should_panic(expected = "bytes of a shared segment")]
     fn nothing_outside_is_reached() {
         SharedMemory::create(64).unwrap().copy_out(60, &mut [0; 5]);
+    }
+
+    #[test]
+    #[should_panic(expected = "bytes of a shared segment")]
+    fn nothing_outside_is_appended() {
+        SharedMemory::create(4096).unwrap().append_out(4000, 97, &mut Vec::new());
     }
 }
