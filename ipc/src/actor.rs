@@ -116,6 +116,11 @@ impl Actor {
         self.limits == CallLimits::default()
     }
 
+    /// Whether there is a limit of what a message to it may carry.
+    pub(crate) fn measures(&self) -> bool {
+        self.limits.message_bytes.is_some()
+    }
+
     /// The calls that wait for it.
     #[must_use]
     pub fn mailbox(&self) -> &Mailbox {

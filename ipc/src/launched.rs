@@ -393,6 +393,11 @@ impl Carrier for Mail {
         Some(Arc::new(doorway))
     }
 
+    fn measures(&self, domain: u32) -> bool {
+        let actor = self.0.upgrade().and_then(|shared| shared.actor(domain).ok());
+        actor.is_none_or(|actor| actor.measures())
+    }
+
     fn post(&self, crossing: Crossing) {
         // A tree that has ended has nobody left to tell.
         if let Some(actor) = self.0.upgrade().and_then(|shared| shared.actor(crossing.domain()).ok()) {

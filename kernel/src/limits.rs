@@ -49,6 +49,8 @@ pub const NULL_BYTES: usize = 64 << 10;
 pub const ADAPTER_NODES: u32 = 1 << 14;
 /// The same for all functions of a tree together.
 pub const ADAPTERS_NODES: u32 = 1 << 20;
+/// Parts of a parameter's type whose values compiled code takes over a boundary; larger ones go in letters.
+pub const COUNTED_NODES: u32 = 1 << 8;
 /// A type with more parts than this is copied by a function of its own, which all adapters share.
 pub const ADAPTER_INLINE_NODES: u32 = 32;
 /// A fixed-length list with more elements than this is copied by a loop.

@@ -147,8 +147,10 @@ pub mod domain {
     pub const TALLIES: i32 = 40;
     /// The number of the import that was last called out of the domain (`u32`): a thread that waits in one is in that.
     pub const SERVING: i32 = 48;
+    /// What the values of a call from another domain carry, where that is counted while they are copied.
+    pub const CARRIED: i32 = 56;
     /// The first offset that depends on the tree.
-    pub const DYNAMIC: u32 = 56;
+    pub const DYNAMIC: u32 = 64;
 }
 
 /// Offsets of an edge's counters: compiled code counts the calls that are not timed.

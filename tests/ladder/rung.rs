@@ -294,7 +294,16 @@ impl Routes {
     fn carried(&self, system: &System, rung: Rung, args: &[Value]) -> Result<Option<Value>, Trap> {
         let tree = launched(system, rung, &self.engine, &self.apart);
         let func = tree.func(&["h"]).unwrap();
-        tree.call(&func, args.to_vec()).map_err(|fault| fault.trap)
+        let returned = tree.call(&func, args.to_vec()).map_err(|fault| fault.trap);
+        if let (Ok(value), Some(seen)) = (&returned, &*lock(&self.far.seen)) {
+            // What arrived at the far end is what was counted on the way, however it went.
+            let bytes = |values: &[Value]| values.iter().map(Value::bytes).sum::<u64>();
+            let processes = tree.tree().processes();
+            let meters = |name: &str| &processes.iter().find(|view| view.info.name == name).unwrap().meters;
+            let counted = [meters("back").bytes_in, meters("front").bytes_out];
+            assert_eq!(counted, [bytes(seen), bytes(seen) + bytes(value.as_slice())], "{rung:?}");
+        }
+        returned
     }
 }
 

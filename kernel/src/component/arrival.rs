@@ -1,7 +1,7 @@
 //! Calls over a boundary in compiled code: what the caller's memory has is lifted and lowered into the callee's in one pass,
 //! on the callee's stack, while the caller waits below.
 //!
-//! Only calls that lend and move no handles go this way. A caller whose wait may end before the callee's is not read from
+//! Calls that lend or move handles do not go this way. A caller whose wait may end before the callee's is not read from
 //! after that: where there is a deadline, what is in memory is lifted before the call.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +25,9 @@ use super::running::Running;
 use super::standing::ProcessMeter;
 use super::task::deliver;
 use crate::domain::Domain;
-use crate::jit::fuse::entrance::{CALLERS_MEMORY, LANDED, SLOTS};
+use crate::jit::fuse::entrance::{CALLERS_MEMORY, COUNTED, ELSEWHERE, LANDED, SLOTS, carried_always};
+use crate::jit::fuse::nodes;
+use crate::limits::COUNTED_NODES;
 use crate::mem::linear::Memory;
 use crate::mem::stack::StackBounds;
 use crate::sched::handoff::{Away, Errand, Handed, hand_off};
@@ -40,10 +42,21 @@ pub struct Direct {
     adapter: u32,
     /// Whether it reads the caller's memory.
     reads: bool,
-    /// What the arguments carry, as [`Value::bytes`] counts it, if that is always the same.
-    args: Option<u64>,
+    /// What the arguments carry.
+    args: Load,
     /// What a result in a core value carries.
     result: u64,
+}
+
+/// How it is known what arguments carry, as [`Value::bytes`] counts it.
+#[derive(Clone, Copy, Debug)]
+enum Load {
+    /// It is always the same.
+    Fixed(u64),
+    /// Their core values tell.
+    Told,
+    /// It is counted while they are copied: this much at least.
+    Counted(u64),
 }
 
 impl Direct {
@@ -61,16 +74,23 @@ impl Direct {
         }
         let in_memory = matches!(Passing::params(ty), Passing::Memory(_));
         let reads = in_memory || params().any(ValType::has_pointer);
-        let args = params().map(fixed_bytes).sum::<Option<u64>>();
-        let countable = args.is_some() || !in_memory && params().all(is_counted);
+        let args = match params().map(fixed_bytes).sum::<Option<u64>>() {
+            Some(bytes) => Load::Fixed(bytes),
+            None if !in_memory && params().all(is_counted) => Load::Told,
+            None => Load::Counted(params().map(carried_always).sum()),
+        };
+        let counts = matches!(args, Load::Counted(_));
+        // What no compiled code is made for before it was refused at link time.
+        let is_huge = params().any(|ty| nodes(ty, COUNTED_NODES) > COUNTED_NODES);
         let in_utf8 = !params().any(ValType::has_pointer) || caller.encoding == Encoding::Utf8;
         let retried = matches!(policy.on_fault, OnFault::Retry(_));
         let unreadable = reads && (policy.deadline_ns.is_some() || caller.memory.is_none());
-        if !countable || !in_utf8 || retried || unreadable {
+        if counts && is_huge || !in_utf8 || retried || unreadable {
             return None;
         }
         let memory = reads.then_some(CALLERS_MEMORY);
-        let caller = Endpoint { process: u32::MAX, memory, realloc: None, ..caller.clone() };
+        let process = if counts { COUNTED } else { ELSEWHERE };
+        let caller = Endpoint { process, memory, realloc: None, ..caller.clone() };
         let result = ty.result.as_ref().and_then(fixed_bytes).unwrap_or(0);
         let plan = Plan::new(ty.clone(), caller, callee.0.clone(), callee.1);
         Some((Direct { adapter, reads, args, result }, plan))
@@ -162,10 +182,10 @@ enum Arrived {
     Stale,
     /// The caller's values are no values: its own trap.
     Refused(Box<Trap>),
-    /// The callee has returned a core value.
-    Core(u64),
-    /// The callee has returned what was in its memory.
-    Parcel(Box<Parcel>),
+    /// The callee has returned a core value, for arguments that carried so much.
+    Core(u64, u64),
+    /// The callee has returned what was in its memory, likewise.
+    Parcel(Box<Parcel>, u64),
     Failed(Box<Fault>),
 }
 
@@ -268,15 +288,19 @@ impl Arrival<'_> {
             *refused = Some(Box::new(fault.trap.clone()));
             return Err(fault);
         }
+        let bytes = match self.direct.args {
+            Load::Counted(always) => always.saturating_add(domain.carried()),
+            Load::Fixed(_) | Load::Told => self.bytes,
+        };
         if let Passing::Flat(_) = &func.results {
-            count_bytes(domain, func, self.bytes, self.direct.result);
-            return Ok(Arrived::Core(slots[0]));
+            count_bytes(domain, func, bytes, self.direct.result);
+            return Ok(Arrived::Core(slots[0], bytes));
         }
         let result = call::finish(domain, func, &[u128::from(slots[0] as u32)], |guest, core| {
             Parcel::of_results(guest, &func.ty, &func.results, core)
         })?;
-        count_bytes(domain, func, self.bytes, result.carried());
-        Ok(Arrived::Parcel(Box::new(result)))
+        count_bytes(domain, func, bytes, result.carried());
+        Ok(Arrived::Parcel(Box::new(result), bytes))
     }
 }
 
@@ -305,23 +329,30 @@ pub(super) fn call(
         return None;
     }
     running.refresh(peers);
-    let bytes = direct.args.unwrap_or_else(|| {
-        let mut core = core.iter().copied();
-        import.ty.params.iter().map(|(_, ty)| bytes(ty, &mut core)).sum()
-    });
+    let bytes = match direct.args {
+        Load::Fixed(bytes) | Load::Counted(bytes) => bytes,
+        Load::Told => {
+            let mut core = core.iter().copied();
+            import.ty.params.iter().map(|(_, ty)| bytes(ty, &mut core)).sum()
+        }
+    };
     let arrived = match visit(domain, peers, (import, index, port), direct, (core, bytes)) {
         Some(arrived) => arrived,
         None => post(domain, peers, (import, index, port), direct, (core, bytes))?,
     };
     if let Some(meter) = Running::of(domain).standing.meter(import.caller.process) {
-        ProcessMeter::count(&meter.bytes_out, bytes);
+        let counted = match &arrived {
+            Arrived::Core(_, bytes) | Arrived::Parcel(_, bytes) => *bytes,
+            _ => bytes,
+        };
+        ProcessMeter::count(&meter.bytes_out, counted);
     }
     Some(match arrived {
-        Arrived::Core(value) => {
+        Arrived::Core(value, _) => {
             core.first_mut().into_iter().for_each(|first| *first = value);
             Ok(())
         }
-        Arrived::Parcel(result) => deliver(&mut Guest::new(domain, &import.caller), import, &result, core),
+        Arrived::Parcel(result, _) => deliver(&mut Guest::new(domain, &import.caller), import, &result, core),
         Arrived::Failed(fault) => failed(domain, import, port, *fault, core),
         Arrived::Refused(trap) => Err(*trap),
         Arrived::Stale => Err(Trap::CannotEnter),
@@ -356,7 +387,8 @@ fn visit(
     }
 }
 
-/// Sends the callee a message, and waits. Nothing if nobody carries messages.
+/// Sends the callee a message, and waits. Nothing if nobody carries messages, or if what this one carries matters and is not
+/// known.
 fn post(
     domain: &Domain,
     peers: &Peers,
@@ -365,6 +397,9 @@ fn post(
     (core, bytes): (&[u64], u64),
 ) -> Option<Arrived> {
     let (running, carrier) = (Running::of(domain), peers.carrier()?);
+    if matches!(direct.args, Load::Counted(_)) && carrier.measures(port.func.domain) {
+        return None;
+    }
     let slot = import.caller.memory.filter(|_| direct.reads);
     let memory = slot.and_then(|slot| running.memories.get(slot as usize)?.clone());
     let mut slots = [0; SLOTS];
@@ -415,5 +450,43 @@ fn follow(
             arrived.unwrap_or_else(|| Arrived::failed(lost()))
         }
         Err(fault) => Arrived::failed(fault),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abi::types::ResourceType;
+
+    fn load(ty: ValType, policy: &EdgePolicy) -> Option<Load> {
+        let ty = FuncType { params: [("p".into(), ty)].into(), result: None, is_async: false };
+        let caller = Endpoint { memory: Some(0), ..Endpoint::default() };
+        let callee = Endpoint { memory: Some(1), realloc: Some(0), ..Endpoint::default() };
+        Direct::plan(&ty, &caller, (&callee, 0), policy, 0).map(|(direct, _)| direct.args)
+    }
+
+    fn list(elem: ValType) -> ValType {
+        ValType::List(Arc::new(elem))
+    }
+
+    #[test]
+    fn what_compiled_code_takes_over_a_boundary() {
+        let load = |ty| load(ty, &EdgePolicy::default());
+        let pair = |a, b| ValType::Tuple([a, b].into());
+        assert!(matches!(load(pair(ValType::U8, ValType::U32)), Some(Load::Fixed(5))));
+        assert!(matches!(load(pair(ValType::U8, ValType::String)), Some(Load::Told)));
+        assert!(matches!(load(list(list(ValType::U8))), Some(Load::Counted(0))));
+        assert!(matches!(load(pair(ValType::U16, list(ValType::String))), Some(Load::Counted(2))));
+        assert!(matches!(load(ValType::Option(Arc::new(ValType::String))), Some(Load::Counted(4))));
+        assert!(load(list(ValType::Own(ResourceType(0)))).is_none(), "handles go in letters");
+        let huge = ValType::Tuple((0..300).map(|_| ValType::String).collect());
+        assert!(load(list(huge)).is_none(), "so do types that would be much code");
+    }
+
+    #[test]
+    fn what_may_be_read_late_is_read_before() {
+        let late = EdgePolicy { deadline_ns: Some(1), ..EdgePolicy::default() };
+        assert!(load(list(ValType::U8), &late).is_none());
+        assert!(load(ValType::U8, &late).is_some());
     }
 }

@@ -81,6 +81,11 @@ pub trait Carrier: Send + Sync {
         None
     }
 
+    /// Whether it matters what a message to a domain carries.
+    fn measures(&self, _domain: u32) -> bool {
+        true
+    }
+
     /// Has `crossing` served some time after what was carried before it, and waits for nothing.
     fn post(&self, crossing: Crossing);
 }

@@ -283,6 +283,12 @@ impl Domain {
         self.record.set(self.layout.memory(slot), memory);
     }
 
+    /// What came with the last call from another domain, where it was counted.
+    pub(crate) fn carried(&self) -> u64 {
+        let bytes: usize = self.record.get(domain::CARRIED.cast_unsigned());
+        bytes as u64
+    }
+
     /// Runs one of the component model's built-ins.
     pub(crate) fn with_hooks<T>(
         &mut self,

@@ -78,6 +78,8 @@ impl Emit<'_> {
         match ty {
             ValType::String => {
                 let pair = self.take_pair(source);
+                let bytes = self.wide(pair[1]);
+                self.carry(lane, bytes);
                 let pair = match source {
                     Source::Flat(_) if lane.stays_utf8() => self.short_text(lane, pair),
                     _ => self.long_text(lane, pair),
@@ -217,7 +219,8 @@ impl Emit<'_> {
             self.enter(block);
             let mut flat = Vec::new();
             if let Some(payload) = payload {
-                let bytes = Layout::of(payload).size;
+                let (bytes, once) = (Layout::of(payload).size, self.int(types::I64, 1));
+                self.carry_always(lane, &[payload], once);
                 let from = match source {
                     Source::Flat(values) => Source::Flat(&values[1..=flat::flatten(payload).len()]),
                     Source::Memory(region) => Source::Memory(region.part(cases.payload, bytes)),
@@ -360,7 +363,7 @@ pub(super) fn tight<'t>(types: impl Iterator<Item = &'t ValType>, layout: Layout
 }
 
 /// How much code a type is worth: its parts, where they are written out. Counts little beyond `limit`.
-pub(super) fn nodes(ty: &ValType, limit: u32) -> u32 {
+pub(crate) fn nodes(ty: &ValType, limit: u32) -> u32 {
     let mut left = limit;
     count(ty, &mut left);
     if left == 0 { limit.saturating_add(1) } else { limit - left }

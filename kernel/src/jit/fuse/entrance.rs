@@ -14,6 +14,7 @@ use cranelift_codegen::isa::CallConv;
 use super::copy::{Lane, Source, Target};
 use super::emit::{Emit, OWN, clif_type};
 use super::part::Part;
+use crate::vm::domain;
 
 /// How many slots a call has: the parameters, a pointer to results, and [`LANDED`].
 pub const SLOTS: usize = 18;
@@ -21,6 +22,26 @@ pub const SLOTS: usize = 18;
 pub const LANDED: usize = 17;
 /// Stands for the memory slot where the caller's memory is during a call, until linking has numbered the slots.
 pub const CALLERS_MEMORY: u32 = u32::MAX;
+
+/// The process of a caller that is in another domain.
+pub const ELSEWHERE: u32 = u32::MAX;
+/// The same, where what its values carry is counted while they are copied: core values do not tell.
+pub const COUNTED: u32 = u32::MAX - 1;
+
+/// What a value of this type carries whatever it is, as [`abi::value::Value::bytes`] counts it: all but what is in its strings,
+/// lists and payloads.
+pub fn carried_always(ty: &ValType) -> u64 {
+    match ty {
+        ValType::Bool | ValType::S8 | ValType::U8 => 1,
+        ValType::S16 | ValType::U16 => 2,
+        ValType::S64 | ValType::U64 | ValType::F64 => 8,
+        ValType::String | ValType::List(_) | ValType::Map(_) => 0,
+        ValType::FixedList(elem, count) => carried_always(elem).saturating_mul(u64::from(*count)),
+        ValType::Record(fields) => fields.iter().map(|field| carried_always(&field.ty)).sum(),
+        ValType::Tuple(types) => types.iter().map(carried_always).sum(),
+        _ => 4,
+    }
+}
 
 /// The machine signature, which is that of an entry trampoline: `VmDomain`, unused, slots.
 pub(super) fn entry_signature() -> Signature {
@@ -40,6 +61,10 @@ pub(super) fn landing_params(plan: &Plan) -> Vec<CoreType> {
 impl Emit<'_> {
     /// The whole function of a plan; its caller's memory is where the plan says.
     pub fn arrive(&mut self, plan: &Plan, slots: Value) {
+        if plan.caller.process == COUNTED {
+            let nothing = self.int(types::I64, 0);
+            self.builder.ins().store(OWN, nothing, self.domain, domain::CARRIED);
+        }
         let (params, _) = Passing::lifted(&plan.params, &plan.results);
         let params: Vec<Value> = params
             .iter()
@@ -50,6 +75,24 @@ impl Emit<'_> {
         args.push(slots);
         self.call_part(Part::Land(plan.clone()), &args);
         self.builder.ins().return_(&[]);
+    }
+
+    /// So many bytes more come with a call, if they are counted on this way.
+    pub fn carry(&mut self, lane: &Lane, bytes: Value) {
+        if lane.from.process == COUNTED {
+            let before = self.builder.ins().load(types::I64, OWN, self.domain, domain::CARRIED);
+            let now = self.builder.ins().iadd(before, bytes);
+            self.builder.ins().store(OWN, now, self.domain, domain::CARRIED);
+        }
+    }
+
+    /// The same for what `count` values of these types carry whatever they are.
+    pub fn carry_always(&mut self, lane: &Lane, types: &[&ValType], count: Value) {
+        let each: u64 = types.iter().map(|ty| carried_always(ty)).sum();
+        if lane.from.process == COUNTED && each != 0 {
+            let bytes = self.builder.ins().imul_imm_u(count, each.cast_signed());
+            self.carry(lane, bytes);
+        }
     }
 
     /// Calls the core function, and puts what it returns into the slots: a pointer to results as it is.

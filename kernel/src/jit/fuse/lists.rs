@@ -23,6 +23,7 @@ impl Emit<'_> {
         self.fail_if(long, Reason::ListTooLong, &[bytes]);
         self.check_align(pointer, layout.align, Reason::UnalignedList);
         let from = self.check_range(&lane.from, pointer, bytes, Reason::ListOutOfBounds);
+        self.carry_always(lane, elem, count);
         let nothing = self.int(types::I32, 0);
         let pointer = self.allocate(&lane.to, [nothing; 2], layout.align, bytes);
         let to = self.address(&lane.to, pointer);

@@ -40,6 +40,7 @@ use crate::trap::site::{Catch, CodeFrame, CodeInfo, Edge};
 use crate::vm::{DomainLayout, flags};
 
 mod copy;
+pub(crate) use copy::nodes;
 mod emit;
 pub mod entrance;
 mod handles;
@@ -222,7 +223,7 @@ fn check_nodes(specs: &[AdapterSpec]) -> Result<(), CompileError> {
     for spec in specs {
         let (AdapterSpec::Call { plan, .. } | AdapterSpec::Arrival { plan }) = spec else { continue };
         let types = plan.ty.params.iter().map(|(_, ty)| ty).chain(&plan.ty.result);
-        let nodes: u64 = types.map(|ty| u64::from(copy::nodes(ty, ADAPTER_NODES))).sum();
+        let nodes: u64 = types.map(|ty| u64::from(nodes(ty, ADAPTER_NODES))).sum();
         total += nodes;
         for (limit, value, allowed) in [
             ("parts of the types of one function between components", nodes, ADAPTER_NODES),
