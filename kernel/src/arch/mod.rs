@@ -12,8 +12,8 @@ pub mod x86_64_suspend;
 
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::{
-    Entry, FindHandler, GeneralRegisters, Interrupted, Landing, Resume, X86, copy_bytes, cycles, enter, enter_on,
-    kept_registers, named_registers, throw,
+    Entry, FindHandler, GeneralRegisters, Interrupted, Landing, Resume, X86, copy_bytes, cycles, enter,
+    enter_on, kept_registers, named_registers, throw,
 };
 #[cfg(target_arch = "x86_64")]
 pub use x86_64_suspend::{Suspended, Switch, preempted, prepare_suspend};
