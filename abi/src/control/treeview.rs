@@ -118,41 +118,27 @@ impl TreeView {
     }
 }
 
-/// A process without its children: a tree crosses as the list of its processes, each with how deep it is, so that whoever reads
-/// it is not led as deep as somebody likes.
-type Facts = (u32, u32, String, Option<String>, String, u32, bool, Vec<LibView>, u64, u32, Vec<ImportView>);
+/// What crosses of a process, field by field, in this order. Its children do not: a tree crosses as the list of its
+/// processes, each with how deep it is, so that whoever reads it is not led as deep as somebody likes.
+macro_rules! crossing {
+    ($($field:ident),* $(,)?) => {
+        impl ProcessView {
+            fn put<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+                $(self.$field.encode(encoder)?;)*
+                Ok(())
+            }
 
-impl ProcessView {
-    fn from_facts(facts: Facts) -> ProcessView {
-        let (
-            pid,
-            generation,
-            path,
-            component,
-            state,
-            domain,
-            begins_domain,
-            libs,
-            memory_bytes,
-            handles,
-            imports,
-        ) = facts;
-        let children = Vec::new();
-        ProcessView {
-            pid,
-            generation,
-            path,
-            component,
-            state,
-            domain,
-            begins_domain,
-            libs,
-            memory_bytes,
-            handles,
-            imports,
-            children,
+            fn take<Context, D: Decoder<Context = Context>>(
+                decoder: &mut D,
+            ) -> Result<ProcessView, DecodeError> {
+                Ok(ProcessView { $($field: Decode::decode(decoder)?,)* children: Vec::new() })
+            }
         }
-    }
+    };
+}
+
+crossing! {
+    pid, generation, path, component, state, domain, begins_domain, libs, memory_bytes, handles, imports,
 }
 
 impl Encode for TreeView {
@@ -162,10 +148,7 @@ impl Encode for TreeView {
         let mut pending = vec![(1_u32, &self.root)];
         while let Some((depth, view)) = pending.pop() {
             depth.encode(encoder)?;
-            (view.pid, view.generation, &view.path, &view.component, &view.state, view.domain)
-                .encode(encoder)?;
-            (view.begins_domain, &view.libs, view.memory_bytes, view.handles, &view.imports)
-                .encode(encoder)?;
+            view.put(encoder)?;
             pending.extend(view.children.iter().rev().map(|child| (depth + 1, child)));
         }
         // No process is at depth 0: the end.
@@ -195,8 +178,7 @@ impl<Context> Decode<Context> for TreeView {
                 let root = way.pop().expect("the end comes after a root");
                 return Ok(TreeView { file, root, faults });
             }
-            let facts = Facts::decode(decoder)?;
-            way.push(ProcessView::from_facts(facts));
+            way.push(ProcessView::take(decoder)?);
         }
     }
 }
