@@ -7,11 +7,12 @@
 //! - [`tcp`]: TCP sockets and their states; [`tcp_calls`]: the interface; [`connection`]: what is read and written
 //! - [`udp`]: UDP sockets; [`udp_calls`]: the interface; [`datagrams`]: what is received and sent
 //! - [`lookup`]: `ip-name-lookup`; [`resolver`]: who looks names up; [`idna`]: names that are not ASCII
-//! - [`sockopts`]: what can be set on both kinds; [`address`]: addresses; [`neterror`]: why something failed
+//! - [`eithersocket`]: what both kinds have in common; [`sockopts`]: what can be set on them; [`address`]: addresses; [`neterror`]: why something failed
 
 pub(crate) mod address;
 pub(crate) mod connection;
 pub(crate) mod datagrams;
+mod eithersocket;
 pub(crate) mod idna;
 pub(crate) mod lookup;
 pub(crate) mod neterror;

@@ -19,6 +19,7 @@ use rustix::net::{SocketFlags, SocketType, accept_with, bind, connect, getpeerna
 
 use super::address::{of_system, remote, unicast};
 use super::connection::Connection;
+use super::eithersocket::EitherSocket;
 use super::{Charge, neterror, sockopts};
 use crate::bindings::wasi::sockets::network::{ErrorCode, IpAddressFamily};
 use crate::bindings::wasi::sockets::tcp::ShutdownType;
@@ -54,6 +55,19 @@ enum State {
     Closed,
 }
 
+impl EitherSocket for TcpSocket {
+    fn family(&self) -> IpAddressFamily {
+        self.family
+    }
+
+    fn open_fd(&self) -> Result<BorrowedFd<'_>, ErrorCode> {
+        match self.state {
+            State::Closed => Err(ErrorCode::InvalidState),
+            _ => Ok(self.fd.as_fd()),
+        }
+    }
+}
+
 impl TcpSocket {
     pub(crate) fn new(family: IpAddressFamily, charge: Arc<Charge>, fd: SharedFd) -> TcpSocket {
         TcpSocket {
@@ -64,14 +78,6 @@ impl TcpSocket {
             network: None,
             may_listen: false,
             backlog: DEFAULT_BACKLOG,
-        }
-    }
-
-    /// The socket of the system, for options: not when it is closed.
-    pub(crate) fn open_fd(&self) -> Result<BorrowedFd<'_>, ErrorCode> {
-        match self.state {
-            State::Closed => Err(ErrorCode::InvalidState),
-            _ => Ok(self.fd.as_fd()),
         }
     }
 

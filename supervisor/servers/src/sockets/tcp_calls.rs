@@ -4,8 +4,9 @@ use abi::fault::Trap;
 use abi::typed::{Borrow, Own};
 use rustix::net::sockopt;
 
-use super::address::{of_family, to_guest};
+use super::address::to_guest;
 use super::connection::Connection;
+use super::eithersocket::{option, start};
 use super::neterror::code;
 use super::sockopts::{self, Buffers, KeepAlive};
 use super::tcp::{self, TcpSocket};
@@ -66,15 +67,6 @@ impl Wasi {
         let (input, output) = self.tcp_streams(connection)?;
         Ok((socket, input, output))
     }
-
-    /// Reads an option of a socket that is not closed.
-    fn tcp_option<T>(
-        &self,
-        this: Borrow<Handle>,
-        read: impl FnOnce(IpAddressFamily, std::os::fd::BorrowedFd<'_>) -> Result<T, ErrorCode>,
-    ) -> Told<T> {
-        told(self.tcp(this).and_then(|socket| Ok(read(socket.family, socket.open_fd()?)?)))
-    }
 }
 
 impl HostTcpSocket for Wasi {
@@ -85,9 +77,8 @@ impl HostTcpSocket for Wasi {
         at: IpSocketAddress,
     ) -> Told<()> {
         let which = *self.sockets.networks.get(network.rep)?;
-        let granted = &self.granted[which];
-        let socket = self.sockets.tcp.at_mut(this.rep)?;
-        Ok(of_family(socket.family, &at).and_then(|at| socket.start_bind((which, granted), at)))
+        let by = (which, &self.granted[which]);
+        start(&mut self.sockets.tcp, this.rep, by, &at, TcpSocket::start_bind)
     }
 
     fn finish_bind(&mut self, this: Borrow<Handle>) -> Told<()> {
@@ -101,9 +92,8 @@ impl HostTcpSocket for Wasi {
         to: IpSocketAddress,
     ) -> Told<()> {
         let which = *self.sockets.networks.get(network.rep)?;
-        let granted = &self.granted[which];
-        let socket = self.sockets.tcp.at_mut(this.rep)?;
-        Ok(of_family(socket.family, &to).and_then(|to| socket.start_connect((which, granted), to)))
+        let by = (which, &self.granted[which]);
+        start(&mut self.sockets.tcp, this.rep, by, &to, TcpSocket::start_connect)
     }
 
     fn finish_connect(&mut self, this: Borrow<Handle>) -> Told<Streams> {
@@ -144,59 +134,59 @@ impl HostTcpSocket for Wasi {
     }
 
     fn keep_alive_enabled(&mut self, this: Borrow<Handle>) -> Told<bool> {
-        self.tcp_option(this, |_, fd| sockopt::socket_keepalive(fd).map_err(code))
+        option(&self.sockets.tcp, this.rep, |_, fd| sockopt::socket_keepalive(fd).map_err(code))
     }
 
     fn set_keep_alive_enabled(&mut self, this: Borrow<Handle>, value: bool) -> Told<()> {
-        self.tcp_option(this, |_, fd| sockopt::set_socket_keepalive(fd, value).map_err(code))
+        option(&self.sockets.tcp, this.rep, |_, fd| sockopt::set_socket_keepalive(fd, value).map_err(code))
     }
 
     fn keep_alive_idle_time(&mut self, this: Borrow<Handle>) -> Told<u64> {
-        self.tcp_option(this, |_, fd| KeepAlive::Idle.time_ns(fd))
+        option(&self.sockets.tcp, this.rep, |_, fd| KeepAlive::Idle.time_ns(fd))
     }
 
     fn set_keep_alive_idle_time(&mut self, this: Borrow<Handle>, value: u64) -> Told<()> {
-        self.tcp_option(this, |_, fd| KeepAlive::Idle.set_time_ns(fd, value))
+        option(&self.sockets.tcp, this.rep, |_, fd| KeepAlive::Idle.set_time_ns(fd, value))
     }
 
     fn keep_alive_interval(&mut self, this: Borrow<Handle>) -> Told<u64> {
-        self.tcp_option(this, |_, fd| KeepAlive::Interval.time_ns(fd))
+        option(&self.sockets.tcp, this.rep, |_, fd| KeepAlive::Interval.time_ns(fd))
     }
 
     fn set_keep_alive_interval(&mut self, this: Borrow<Handle>, value: u64) -> Told<()> {
-        self.tcp_option(this, |_, fd| KeepAlive::Interval.set_time_ns(fd, value))
+        option(&self.sockets.tcp, this.rep, |_, fd| KeepAlive::Interval.set_time_ns(fd, value))
     }
 
     fn keep_alive_count(&mut self, this: Borrow<Handle>) -> Told<u32> {
-        self.tcp_option(this, |_, fd| sockopt::tcp_keepcnt(fd).map_err(code))
+        option(&self.sockets.tcp, this.rep, |_, fd| sockopt::tcp_keepcnt(fd).map_err(code))
     }
 
     fn set_keep_alive_count(&mut self, this: Borrow<Handle>, value: u32) -> Told<()> {
-        self.tcp_option(this, |_, fd| sockopts::set_keep_alive_count(fd, value))
+        option(&self.sockets.tcp, this.rep, |_, fd| sockopts::set_keep_alive_count(fd, value))
     }
 
     fn hop_limit(&mut self, this: Borrow<Handle>) -> Told<u8> {
-        self.tcp_option(this, sockopts::hop_limit)
+        option(&self.sockets.tcp, this.rep, sockopts::hop_limit)
     }
 
     fn set_hop_limit(&mut self, this: Borrow<Handle>, value: u8) -> Told<()> {
-        self.tcp_option(this, |family, fd| sockopts::set_hop_limit(family, fd, value))
+        option(&self.sockets.tcp, this.rep, |family, fd| sockopts::set_hop_limit(family, fd, value))
     }
 
     fn receive_buffer_size(&mut self, this: Borrow<Handle>) -> Told<u64> {
-        self.tcp_option(this, |_, fd| Buffers::Receive.size(fd))
+        option(&self.sockets.tcp, this.rep, |_, fd| Buffers::Receive.size(fd))
     }
 
     fn set_receive_buffer_size(&mut self, this: Borrow<Handle>, value: u64) -> Told<()> {
-        self.tcp_option(this, |_, fd| Buffers::Receive.set_size(fd, value))
+        option(&self.sockets.tcp, this.rep, |_, fd| Buffers::Receive.set_size(fd, value))
     }
 
     fn send_buffer_size(&mut self, this: Borrow<Handle>) -> Told<u64> {
-        self.tcp_option(this, |_, fd| Buffers::Send.size(fd))
+        option(&self.sockets.tcp, this.rep, |_, fd| Buffers::Send.size(fd))
     }
 
     fn set_send_buffer_size(&mut self, this: Borrow<Handle>, value: u64) -> Told<()> {
-        self.tcp_option(this, |_, fd| Buffers::Send.set_size(fd, value))
+        option(&self.sockets.tcp, this.rep, |_, fd| Buffers::Send.set_size(fd, value))
     }
 
     fn subscribe(&mut self, this: Borrow<Handle>) -> Result<Own<Pollable>, Trap> {

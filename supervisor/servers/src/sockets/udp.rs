@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{SocketType, bind, connect, connect_unspec, getsockname};
 
 use super::address::{of_system, remote, unicast};
+use super::eithersocket::EitherSocket;
 use super::{Charge, neterror, sockopts};
 use crate::bindings::wasi::sockets::network::{ErrorCode, IpAddressFamily};
 use crate::grants::granted::Granted;
@@ -42,6 +43,16 @@ enum State {
     BindInProgress,
     /// Bound, and perhaps for one peer.
     Bound(Option<SocketAddr>),
+}
+
+impl EitherSocket for UdpSocket {
+    fn family(&self) -> IpAddressFamily {
+        self.family
+    }
+
+    fn open_fd(&self) -> Result<BorrowedFd<'_>, ErrorCode> {
+        Ok(self.fd())
+    }
 }
 
 impl UdpSocket {

@@ -5,6 +5,7 @@ use abi::typed::{Borrow, Own};
 
 use super::address::{of_family, to_guest};
 use super::datagrams::{self, Incoming, Outgoing};
+use super::eithersocket::{option, start};
 use super::sockopts::{self, Buffers};
 use super::udp::UdpSocket;
 use super::{Refusal, Told, told};
@@ -72,9 +73,8 @@ impl HostUdpSocket for Wasi {
         at: IpSocketAddress,
     ) -> Told<()> {
         let which = *self.sockets.networks.get(network.rep)?;
-        let granted = &self.granted[which];
-        let socket = self.sockets.udp.at_mut(this.rep)?;
-        Ok(of_family(socket.family, &at).and_then(|at| socket.start_bind((which, granted), at)))
+        let by = (which, &self.granted[which]);
+        start(&mut self.sockets.udp, this.rep, by, &at, UdpSocket::start_bind)
     }
 
     fn finish_bind(&mut self, this: Borrow<Handle>) -> Told<()> {
@@ -98,27 +98,27 @@ impl HostUdpSocket for Wasi {
     }
 
     fn unicast_hop_limit(&mut self, this: Borrow<Handle>) -> Told<u8> {
-        told(self.udp(this).and_then(|socket| Ok(sockopts::hop_limit(socket.family, socket.fd())?)))
+        option(&self.sockets.udp, this.rep, sockopts::hop_limit)
     }
 
     fn set_unicast_hop_limit(&mut self, this: Borrow<Handle>, value: u8) -> Told<()> {
-        told(self.udp(this).and_then(|it| Ok(sockopts::set_hop_limit(it.family, it.fd(), value)?)))
+        option(&self.sockets.udp, this.rep, |family, fd| sockopts::set_hop_limit(family, fd, value))
     }
 
     fn receive_buffer_size(&mut self, this: Borrow<Handle>) -> Told<u64> {
-        told(self.udp(this).and_then(|socket| Ok(Buffers::Receive.size(socket.fd())?)))
+        option(&self.sockets.udp, this.rep, |_, fd| Buffers::Receive.size(fd))
     }
 
     fn set_receive_buffer_size(&mut self, this: Borrow<Handle>, value: u64) -> Told<()> {
-        told(self.udp(this).and_then(|socket| Ok(Buffers::Receive.set_size(socket.fd(), value)?)))
+        option(&self.sockets.udp, this.rep, |_, fd| Buffers::Receive.set_size(fd, value))
     }
 
     fn send_buffer_size(&mut self, this: Borrow<Handle>) -> Told<u64> {
-        told(self.udp(this).and_then(|socket| Ok(Buffers::Send.size(socket.fd())?)))
+        option(&self.sockets.udp, this.rep, |_, fd| Buffers::Send.size(fd))
     }
 
     fn set_send_buffer_size(&mut self, this: Borrow<Handle>, value: u64) -> Told<()> {
-        told(self.udp(this).and_then(|socket| Ok(Buffers::Send.set_size(socket.fd(), value)?)))
+        option(&self.sockets.udp, this.rep, |_, fd| Buffers::Send.set_size(fd, value))
     }
 
     fn subscribe(&mut self, this: Borrow<Handle>) -> Result<Own<Pollable>, Trap> {
