@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::confine::{Boundaries, Limits};
+use crate::confine::{Boundaries, Confines};
 use crate::control::scraping::MetricsAddress;
 use crate::exit_code;
 use crate::fuzz::FuzzArgs;
 use crate::gauge::BenchArgs;
 use crate::grant::{Dir, NetworkArgs, Var};
-use crate::live::Workers;
 use crate::paint::When;
 use crate::spans::SpanArgs;
 use crate::wast::WastArgs;
@@ -158,13 +157,7 @@ pub struct Run {
     pub spans: SpanArgs,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
-    pub boundaries: Boundaries,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "clap would print it")]
-    pub limits: Limits,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "clap would print it")]
-    pub workers: Workers,
+    pub confines: Confines,
     /// The file, and the guest's arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_names = ["FILE", "ARGS"])]
     pub program: Vec<OsString>,

@@ -14,11 +14,26 @@ use kernel::sched::account::{Share, WEIGHT_ONE};
 
 use crate::complaint::Complaint;
 use crate::exit_code::Exit;
+use crate::live::Workers;
 use crate::measure::{Count, Percent, Size, Span};
 use crate::nearest::nearest;
 
 /// The name that stands for every process.
 const ALL: &str = "all";
+
+/// How a tree is divided, what its parts may use, and what it runs on.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Confines {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub boundaries: Boundaries,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub limits: Limits,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub workers: Workers,
+}
 
 /// Boundaries between the processes of a tree.
 #[derive(Clone, Debug, Default, clap::Args)]

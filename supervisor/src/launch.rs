@@ -53,8 +53,8 @@ pub fn run(args: &Run, paints: Paints) -> Result<Exit, Trouble> {
     }
     let source = Program::read(Path::new(file))?;
     let engine = engine()?;
-    let linked = Arc::new(link(&source.path, &executable(&engine, &source)?, &args.boundaries)?);
-    args.limits.check(&linked)?;
+    let linked = Arc::new(link(&source.path, &executable(&engine, &source)?, &args.confines.boundaries)?);
+    args.confines.limits.check(&linked)?;
     // What is asked for is looked up before anything runs.
     let entry = match args.invokes.as_slice() {
         [] => Entry::command(&source.path, &linked)?,
@@ -63,7 +63,7 @@ pub fn run(args: &Run, paints: Paints) -> Result<Exit, Trouble> {
     };
     let wasi = wasi(&source.name, args, guest_args, &linked)?;
     let mut left = None;
-    let live = Live::start(&engine, &source.path, linked, wasi, &args.limits, &args.workers);
+    let live = Live::start(&engine, &source.path, linked, wasi, &args.confines);
     let outcome = live.and_then(|live| {
         let steward: Arc<dyn Steward> = Arc::<Unsupervised>::clone(live.steward());
         let socket = ControlSocket::open(&steward, |note| eprintln!("note: {note}"));

@@ -15,7 +15,7 @@ use kernel::sched::machine::MachineOptions;
 use servers::Wasi;
 
 use crate::complaint::Complaint;
-use crate::confine::{Limits, begins_domain};
+use crate::confine::{Confines, begins_domain};
 use crate::console::Trouble;
 use crate::exit_code::Exit;
 use crate::fuzz::held::Callee;
@@ -67,9 +67,9 @@ impl Live {
         path: &str,
         linked: Arc<Linked>,
         wasi: Wasi,
-        limits: &Limits,
-        workers: &Workers,
+        confines: &Confines,
     ) -> Result<Live, Trouble> {
+        let Confines { limits, workers, .. } = confines;
         let interrupts = Interrupts::take()?;
         let system = System::start(workers.options(&linked));
         let system =

@@ -28,10 +28,9 @@ use self::course::Rung;
 use self::scoresheet::Sheet;
 use self::versus::Versus;
 use crate::complaint::Complaint;
-use crate::confine::{Boundaries, Limits};
+use crate::confine::Confines;
 use crate::console::{Paints, Trouble, print};
 use crate::exit_code::Exit;
-use crate::live::Workers;
 use crate::measure::{Count, Percent, Span};
 
 const IPC_HELP: &str = "Examples:
@@ -137,13 +136,7 @@ pub struct CallArgs {
     pub output: Output,
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
-    pub boundaries: Boundaries,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "clap would print it")]
-    pub limits: Limits,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "clap would print it")]
-    pub workers: Workers,
+    pub confines: Confines,
     /// A component, or an image of one.
     pub file: PathBuf,
 }

@@ -37,13 +37,13 @@ pub fn measure(args: &CallArgs) -> Result<Sheet, Trouble> {
     let source = Program::read(&args.file)?;
     let engine = launch::engine()?;
     let executable = launch::executable(&engine, &source)?;
-    let linked = std::sync::Arc::new(launch::link(&source.path, &executable, &args.boundaries)?);
-    args.limits.check(&linked)?;
+    let linked = std::sync::Arc::new(launch::link(&source.path, &executable, &args.confines.boundaries)?);
+    args.confines.limits.check(&linked)?;
     let (func, values) = launch::invocation(&source.path, &linked, &args.invoke, "--invoke")?;
     let wasi = Wasi::builder().args([source.name.as_str()]).build();
     let wasi = wasi.map_err(|error| Complaint::new(Exit::Failed, "no system servers").because(error))?;
     let mut sheet = Sheet::begin("call", args.output.quick);
-    let live = Live::start(&engine, &source.path, linked, wasi, &args.limits, &args.workers)?;
+    let live = Live::start(&engine, &source.path, linked, wasi, &args.confines)?;
     let time = args.time.map(|time| Duration::from_nanos(time.0));
     let time = time.unwrap_or(if args.output.quick { QUICK } else { USUAL });
     let _progress = Progress::of(&format!("calling {}", args.invoke));
