@@ -27,7 +27,7 @@ use crate::logs::{Logs, Stream};
 use crate::manifest::{Loaded, Printed};
 use crate::progress::Progress;
 use crate::spans::Spans;
-use crate::steward::Steward;
+use crate::steward::{Steward, Ward};
 use crate::tend::driver::{Driver, Undrivable};
 use crate::tend::happening::Happening;
 use crate::tend::overseer::Outcome;
@@ -96,7 +96,7 @@ fn tend(
     };
     let driver = Driver::new(launched, &loaded.spec, &run_of, Box::new(tell));
     let mut driver = driver.map_err(|error| undrivable(loaded, &error))?;
-    let tended = Tended::new(&*loaded.name, &*loaded.file, launched, logs, &driver);
+    let tended = Tended::new(Ward::new(&*loaded.name, &*loaded.file, launched, logs), &driver);
     let steward: Arc<dyn Steward> = Arc::new(tended);
     interrupts.end(&steward);
     let _socket = ControlSocket::open(&steward, note);

@@ -12,7 +12,7 @@ use ipc::launched::Launched;
 use crate::complaint::Complaint;
 use crate::exit_code::Exit;
 use crate::limits::DUMP_PART_BYTES;
-use crate::unsupervised::domain_of;
+use crate::steward::domain_of;
 
 /// How long to wait until a process stands still.
 const PATIENCE: Duration = Duration::from_secs(5);

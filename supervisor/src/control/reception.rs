@@ -19,9 +19,8 @@ use crate::complaint::Complaint;
 use crate::exit_code::Exit;
 use crate::limits::LOG_LINES_AT_ONCE;
 use crate::logs::{self, Logs, Stream};
-use crate::steward::Steward;
+use crate::steward::{Steward, domain_of};
 use crate::survey;
-use crate::unsupervised::domain_of;
 
 /// How long one step of waiting for something takes, after which the client may have hung up.
 const STEP: Duration = Duration::from_millis(100);

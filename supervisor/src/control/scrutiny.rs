@@ -17,9 +17,8 @@ use kernel::jit::library::Library;
 use super::{digest, traces};
 use crate::complaint::Complaint;
 use crate::limits::HANDLES_SHOWN;
-use crate::steward::Steward;
+use crate::steward::{Steward, domain_of};
 use crate::survey;
-use crate::unsupervised::domain_of;
 
 /// How many of a process's faults are shown, the last ones.
 const FAULTS: usize = 8;

@@ -20,8 +20,8 @@ use super::spantext::TextLines;
 use super::{SpanArgs, Spans};
 use crate::confine::Boundaries;
 use crate::launch;
-use crate::steward::Steward;
-use crate::unsupervised::{Unsupervised, domain_of};
+use crate::steward::{Steward, domain_of};
+use crate::unsupervised::Unsupervised;
 
 /// `examples/shop.wat`, with a store that fails alone.
 pub struct Shop {

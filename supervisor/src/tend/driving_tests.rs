@@ -19,7 +19,7 @@ use super::child_spec::{Child, Restart, Spec, Strategy};
 use super::driver::{Driver, Undrivable};
 use super::overseer::Outcome;
 use super::tended::Tended;
-use crate::steward::Steward;
+use crate::steward::{Steward, Ward};
 
 /// `a`, `b` and `c` count, trap for 9 and spin for 6; `d` asks `a`. What `ok` and `bad` have to run ends at once.
 const TREE: &str = r#"
@@ -107,7 +107,7 @@ impl Rig {
             _ => None,
         };
         let mut driver = Driver::new(&launched, spec, &run_of, Box::new(tell)).expect("all begin domains");
-        let steward = Tended::new("t", "t.wat", &launched, &Arc::default(), &driver);
+        let steward = Tended::new(Ward::new("t", "t.wat", &launched, &Arc::default()), &driver);
         driver.begin(0);
         let mut rig = Rig { system, launched, driver, steward, told, later_ns: 0 };
         rig.settle();
@@ -302,7 +302,7 @@ fn who_spins_is_killed_when_its_time_is_up() {
     let mut driver = Driver::new(&launched, &spec, &|_| None, Box::new(|_| {})).expect("it begins a domain");
     let again = Driver::new(&launched, &spec, &|_| None, Box::new(|_| {})).err();
     assert_eq!(again, Some(Undrivable::Taken));
-    let steward = Tended::new("t", "t.wat", &launched, &Arc::default(), &driver);
+    let steward = Tended::new(Ward::new("t", "t.wat", &launched, &Arc::default()), &driver);
     let spins = {
         let launched = Arc::clone(&launched);
         std::thread::spawn(move || {
@@ -326,7 +326,7 @@ fn restarts_under_calls_lose_no_reply() {
     let launched = launch(&system, OnFault::Trap);
     let spec = Spec { intensity: u32::MAX, ..abc(Strategy::RestForOne) };
     let mut driver = Driver::new(&launched, &spec, &|_| None, Box::new(|_| {})).expect("all begin domains");
-    let steward = Arc::new(Tended::new("t", "t.wat", &launched, &Arc::default(), &driver));
+    let steward = Arc::new(Tended::new(Ward::new("t", "t.wat", &launched, &Arc::default()), &driver));
     let drives = std::thread::spawn(move || driver.run());
     let callers: Vec<_> = (0..4)
         .map(|caller| {
