@@ -9,9 +9,11 @@ use wasmparser::component_types::{
     ComponentAnyTypeId, ComponentDefinedType, ComponentDefinedTypeId, ComponentEntityType,
     ComponentFuncTypeId, ComponentInstanceTypeId, ComponentValType, ResourceId,
 };
+use wasmparser::names::KebabString;
 
 use super::face::{Face, kind};
-use super::wit_text::WitText;
+use super::wit_text::{WitText, is_cut};
+use crate::nearest::nearest;
 
 /// Whose a resource type is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,12 +41,12 @@ pub struct Side<'a> {
 /// Where two sides are not the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The item: "function `get`".
+    /// The item, and where in it: "function `get`, parameter `key`".
     pub item: String,
-    /// What is asked for.
+    /// What is asked for: the item, or what is at that place in it if the items do not show it.
     pub wanted: String,
-    /// What there is instead; nothing if there is no such item.
-    pub offered: Option<String>,
+    /// What there is instead.
+    pub offered: String,
     /// Two resource types that are written alike: whose the one is, and whose the other.
     pub owners: Option<(Identity, Identity)>,
 }
@@ -99,6 +101,31 @@ pub fn contrast_item(
     Contrast { wanted, identities, offered, texts: &texts, equal: HashSet::new() }.item(name, ty, found)
 }
 
+/// What differs inside of an item.
+#[derive(Default)]
+struct Unlike {
+    /// The way to it, the innermost step first.
+    way: Vec<String>,
+    /// What there is at its end, on both sides.
+    pieces: Option<[String; 2]>,
+    /// Two resource types that are written alike.
+    owners: Option<(Identity, Identity)>,
+}
+
+impl Unlike {
+    fn pieces(wanted: impl Into<String>, offered: impl Into<String>) -> Unlike {
+        Unlike { pieces: Some([wanted.into(), offered.into()]), ..Unlike::default() }
+    }
+
+    fn within(mut self, step: impl Into<String>) -> Unlike {
+        self.way.push(step.into());
+        self
+    }
+}
+
+/// A field, case or label: its name, and what it has.
+type Label<'n> = (&'n str, Option<ComponentValType>);
+
 struct Contrast<'a, 'b> {
     wanted: &'a Face,
     identities: &'b mut Identities,
@@ -116,10 +143,13 @@ impl Contrast<'_, '_> {
             match found {
                 Some(found) => self.item(&name, ty, found)?,
                 None => {
+                    let names = self.offered.face.items(b).filter(|(_, other)| kind(*other) == kind(ty));
+                    let alike = nearest(&name, names.map(|(name, _)| name));
+                    let alike = alike.map(|name| format!(", but `{}`", short(name))).unwrap_or_default();
                     return Err(Difference {
                         item: item(&name, ty),
                         wanted: self.texts.0.item(&name, ty),
-                        offered: None,
+                        offered: format!("no such {}{alike}", kind(ty)),
                         owners: None,
                     });
                 }
@@ -134,60 +164,83 @@ impl Contrast<'_, '_> {
             (
                 ComponentEntityType::Type { created: ComponentAnyTypeId::Resource(a), .. },
                 ComponentEntityType::Type { created: ComponentAnyTypeId::Resource(b), .. },
-            ) => return self.resource(name, a.resource(), b.resource()),
+            ) => self.resource(a.resource(), b.resource()),
             (
                 ComponentEntityType::Type { created: ComponentAnyTypeId::Defined(a), .. },
                 ComponentEntityType::Type { created: ComponentAnyTypeId::Defined(b), .. },
             ) => self.defined(a, b),
             // Instances in instances, modules, components, values: nothing that is wired between processes.
-            _ => false,
+            _ => Err(Unlike::default()),
         };
-        match same {
-            true => Ok(()),
-            false => Err(Difference {
-                item: item(name, a),
-                wanted: self.texts.0.item(name, a),
-                offered: Some(self.texts.1.item(name, b)),
-                owners: None,
-            }),
-        }
+        same.map_err(|Unlike { way, pieces, owners }| {
+            let steps = way.iter().rev().map(|step| format!(", {step}"));
+            let item = item(name, a) + &steps.collect::<String>();
+            let (wanted, offered) = (self.texts.0.item(name, a), self.texts.1.item(name, b));
+            let is_seen = wanted != offered && !is_cut(&wanted) && !is_cut(&offered);
+            match pieces {
+                Some([wanted, offered]) if !is_seen => Difference { item, wanted, offered, owners },
+                _ => Difference { item, wanted, offered, owners },
+            }
+        })
     }
 
     /// The first time that a resource type is met, it becomes the other side's; from then on it is that.
-    fn resource(&mut self, name: &str, a: ResourceId, b: ResourceId) -> Result<(), Difference> {
+    fn resource(&mut self, a: ResourceId, b: ResourceId) -> Result<(), Unlike> {
         let theirs = self.offered.identity(b);
         let ours = *self.identities.entry(a).or_insert(theirs);
         match ours == theirs {
             true => Ok(()),
-            false => Err(Difference {
-                item: format!("resource `{name}`"),
-                wanted: format!("resource {name}"),
-                offered: Some(format!("resource {name}")),
-                owners: Some((ours, theirs)),
-            }),
+            false => Err(Unlike { owners: Some((ours, theirs)), ..Unlike::default() }),
         }
     }
 
-    fn func(&mut self, a: ComponentFuncTypeId, b: ComponentFuncTypeId) -> bool {
+    fn func(&mut self, a: ComponentFuncTypeId, b: ComponentFuncTypeId) -> Result<(), Unlike> {
         let (a, b) = (&self.wanted.types()[a], &self.offered.face.types()[b]);
-        a.async_ == b.async_
-            && a.params.len() == b.params.len()
-            && a.params
-                .iter()
-                .zip(&b.params)
-                .all(|((a_name, a), (b_name, b))| a_name.as_str() == b_name.as_str() && self.value(*a, *b))
-            && self.optional(a.result, b.result)
+        if a.async_ != b.async_ {
+            let word = |is_async| if is_async { "async" } else { "not async" };
+            return Err(Unlike::pieces(word(a.async_), word(b.async_)));
+        }
+        let label = |(name, ty)| (name, Some(ty));
+        let a_params = a.params.iter().map(|(name, ty)| label((name.as_str(), *ty)));
+        let b_params = b.params.iter().map(|(name, ty)| label((name.as_str(), *ty)));
+        self.labels("parameter", a_params.collect(), b_params.collect())?;
+        self.optional(a.result, b.result).map_err(|unlike| unlike.within("its result"))
     }
 
-    fn optional(&mut self, a: Option<ComponentValType>, b: Option<ComponentValType>) -> bool {
+    /// Fields, cases or parameters: the same names in the same order, and the same in each.
+    fn labels(&mut self, noun: &str, a: Vec<Label<'_>>, b: Vec<Label<'_>>) -> Result<(), Unlike> {
+        for number in 0..a.len().max(b.len()) {
+            match (a.get(number), b.get(number)) {
+                (Some((name, a)), Some((other, b))) if name == other => {
+                    self.optional(*a, *b).map_err(|unlike| unlike.within(format!("{noun} `{name}`")))?;
+                }
+                (a, b) => {
+                    let name = |label: Option<&Label<'_>>| match label {
+                        Some((name, _)) => format!("`{name}`"),
+                        None => format!("no such {noun}"),
+                    };
+                    return Err(Unlike::pieces(name(a), name(b)).within(format!("{noun} {}", number + 1)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn optional(&mut self, a: Option<ComponentValType>, b: Option<ComponentValType>) -> Result<(), Unlike> {
         match (a, b) {
             (Some(a), Some(b)) => self.value(a, b),
-            (None, None) => true,
-            _ => false,
+            (None, None) => Ok(()),
+            (a, b) => {
+                let text = |text: &WitText<'_>, ty: Option<ComponentValType>| match ty {
+                    Some(ty) => text.of_value(ty),
+                    None => "nothing".to_owned(),
+                };
+                Err(Unlike::pieces(text(&self.texts.0, a), text(&self.texts.1, b)))
+            }
         }
     }
 
-    fn value(&mut self, a: ComponentValType, b: ComponentValType) -> bool {
+    fn value(&mut self, a: ComponentValType, b: ComponentValType) -> Result<(), Unlike> {
         let primitive = |face: &Face, ty: ComponentValType| match ty {
             ComponentValType::Primitive(ty) => Some(ty),
             ComponentValType::Type(id) => match face.types()[id] {
@@ -196,77 +249,99 @@ impl Contrast<'_, '_> {
             },
         };
         match (primitive(self.wanted, a), primitive(self.offered.face, b), a, b) {
-            (Some(a), Some(b), ..) => a == b,
+            (Some(a), Some(b), ..) if a == b => Ok(()),
             (None, None, ComponentValType::Type(a), ComponentValType::Type(b)) => self.defined(a, b),
-            _ => false,
+            _ => Err(Unlike::pieces(self.texts.0.of_value(a), self.texts.1.of_value(b))),
         }
     }
 
     /// Recursion is bounded: the validator admits types nested up to 100 deep.
-    fn defined(&mut self, a: ComponentDefinedTypeId, b: ComponentDefinedTypeId) -> bool {
+    fn defined(&mut self, a: ComponentDefinedTypeId, b: ComponentDefinedTypeId) -> Result<(), Unlike> {
         if self.equal.contains(&(a, b)) {
-            return true;
+            return Ok(());
         }
-        let same = self.structure(a, b);
-        if same {
-            self.equal.insert((a, b));
-        }
-        same
+        self.structure(a, b)?;
+        self.equal.insert((a, b));
+        Ok(())
     }
 
-    fn structure(&mut self, a: ComponentDefinedTypeId, b: ComponentDefinedTypeId) -> bool {
+    fn structure(&mut self, a: ComponentDefinedTypeId, b: ComponentDefinedTypeId) -> Result<(), Unlike> {
         use ComponentDefinedType as Ty;
+        let other = || {
+            let (a, b) = (ComponentValType::Type(a), ComponentValType::Type(b));
+            Err(Unlike::pieces(self.texts.0.of_value(a), self.texts.1.of_value(b)))
+        };
+        let within = |step: &'static str| move |unlike: Unlike| unlike.within(step);
         match (&self.wanted.types()[a], &self.offered.face.types()[b]) {
-            (Ty::Primitive(a), Ty::Primitive(b)) => a == b,
+            (Ty::Primitive(a), Ty::Primitive(b)) if a == b => Ok(()),
             (Ty::Record(a), Ty::Record(b)) => {
-                a.fields.len() == b.fields.len()
-                    && a.fields.iter().zip(&b.fields).all(|((a_name, a), (b_name, b))| {
-                        a_name.as_str() == b_name.as_str() && self.value(*a, *b)
-                    })
+                let a = a.fields.iter().map(|(name, ty)| (name.as_str(), Some(*ty))).collect();
+                let b = b.fields.iter().map(|(name, ty)| (name.as_str(), Some(*ty))).collect();
+                self.labels("field", a, b)
             }
             (Ty::Variant(a), Ty::Variant(b)) => {
-                a.cases.len() == b.cases.len()
-                    && a.cases.iter().zip(&b.cases).all(|((a_name, a), (b_name, b))| {
-                        a_name.as_str() == b_name.as_str() && self.optional(a.ty, b.ty)
-                    })
+                let a = a.cases.iter().map(|(name, case)| (name.as_str(), case.ty)).collect();
+                let b = b.cases.iter().map(|(name, case)| (name.as_str(), case.ty)).collect();
+                self.labels("case", a, b)
             }
-            (Ty::Flags(a), Ty::Flags(b)) | (Ty::Enum(a), Ty::Enum(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.as_str() == b.as_str())
+            (Ty::Enum(a), Ty::Enum(b)) => self.labels("case", bare(a), bare(b)),
+            (Ty::Flags(a), Ty::Flags(b)) => self.labels("flag", bare(a), bare(b)),
+            (Ty::List { element: a, .. }, Ty::List { element: b, .. }) => {
+                self.value(*a, *b).map_err(within("an element"))
             }
-            (Ty::List { element: a, .. }, Ty::List { element: b, .. }) => self.value(*a, *b),
             (Ty::Map { key: a, value: x, .. }, Ty::Map { key: b, value: y, .. }) => {
-                self.value(*a, *b) && self.value(*x, *y)
+                self.value(*a, *b).map_err(within("a key"))?;
+                self.value(*x, *y).map_err(within("a value"))
             }
             (
                 Ty::FixedLengthList { element: a, length: x, .. },
                 Ty::FixedLengthList { element: b, length: y, .. },
-            ) => x == y && self.value(*a, *b),
-            (Ty::Tuple(a), Ty::Tuple(b)) => {
-                a.types.len() == b.types.len()
-                    && a.types.iter().zip(&b.types).all(|(a, b)| self.value(*a, *b))
+            ) if x == y => self.value(*a, *b).map_err(within("an element")),
+            (Ty::Tuple(a), Ty::Tuple(b)) if a.types.len() == b.types.len() => {
+                let mut pairs = a.types.iter().zip(&b.types).enumerate();
+                pairs.try_for_each(|(number, (a, b))| {
+                    self.value(*a, *b).map_err(|unlike| unlike.within(format!("part {}", number + 1)))
+                })
             }
-            (Ty::Option { ty: a, .. }, Ty::Option { ty: b, .. }) => self.value(*a, *b),
+            (Ty::Option { ty: a, .. }, Ty::Option { ty: b, .. }) => {
+                self.value(*a, *b).map_err(within("`some`"))
+            }
             (Ty::Result { ok: a, err: x, .. }, Ty::Result { ok: b, err: y, .. }) => {
-                self.optional(*a, *b) && self.optional(*x, *y)
+                self.optional(*a, *b).map_err(within("`ok`"))?;
+                self.optional(*x, *y).map_err(within("`err`"))
             }
             (Ty::Own(a), Ty::Own(b)) | (Ty::Borrow(a), Ty::Borrow(b)) => {
-                let (a, b) = (a.resource(), b.resource());
-                self.identities.get(&a).copied() == Some(self.offered.identity(b))
+                let (ours, theirs) =
+                    (self.identities.get(&a.resource()), self.offered.identity(b.resource()));
+                match ours {
+                    Some(ours) if *ours == theirs => Ok(()),
+                    Some(ours) => Err(Unlike { owners: Some((*ours, theirs)), ..Unlike::default() }),
+                    None => other(),
+                }
             }
             (Ty::Future { ty: a, .. }, Ty::Future { ty: b, .. })
-            | (Ty::Stream { ty: a, .. }, Ty::Stream { ty: b, .. }) => self.optional(*a, *b),
-            _ => false,
+            | (Ty::Stream { ty: a, .. }, Ty::Stream { ty: b, .. }) => {
+                self.optional(*a, *b).map_err(within("what comes"))
+            }
+            _ => other(),
         }
     }
 }
 
-fn item(name: &str, ty: ComponentEntityType) -> String {
-    // `[method]bucket.get` is `bucket.get` to whoever wrote it.
-    let short = name.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    let name = match short {
+/// Labels that have nothing.
+fn bare<'n>(names: impl IntoIterator<Item = &'n KebabString>) -> Vec<Label<'n>> {
+    names.into_iter().map(|name| (name.as_str(), None)).collect()
+}
+
+/// `[method]bucket.get` is `bucket.get` to whoever wrote it.
+fn short(name: &str) -> String {
+    match name.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some(("constructor", resource)) => format!("{resource}.constructor"),
         Some((_, name)) => name.to_owned(),
         None => name.to_owned(),
-    };
-    format!("{} `{name}`", kind(ty))
+    }
+}
+
+fn item(name: &str, ty: ComponentEntityType) -> String {
+    format!("{} `{}`", kind(ty), short(name))
 }

@@ -63,6 +63,14 @@ impl<'a> WitText<'a> {
         }
     }
 
+    /// The type of a value.
+    #[must_use]
+    pub fn of_value(&self, ty: ComponentValType) -> String {
+        let mut text = String::new();
+        self.value(&mut text, ty, 0);
+        cut(text)
+    }
+
     fn func(&self, name: &str, id: ComponentFuncTypeId) -> String {
         let ty = &self.types[id];
         let (name, word, is_method) = match name.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -227,6 +235,12 @@ fn cut(mut text: String) -> String {
         text.push('…');
     }
     text
+}
+
+/// Whether something of a text is left out.
+#[must_use]
+pub fn is_cut(text: &str) -> bool {
+    text.contains('…')
 }
 
 fn primitive(ty: PrimitiveValType) -> &'static str {

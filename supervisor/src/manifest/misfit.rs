@@ -70,13 +70,12 @@ fn sides<'n>(
             Identity::Of(part, _) => format!("`{}`", name(*part)),
         };
         return format!(
-            "{item} is not the same one: that of {} for `{a}`, that of {} for `{b}`",
+            "{item} has not the same resource type: that of {} for `{a}`, that of {} for `{b}`",
             owner(ours),
             owner(theirs)
         );
     }
     let (a, b) = (format!("{a} {a_does}"), format!("{b} {b_does}"));
     let width = a.chars().count().max(b.chars().count());
-    let offered = offered.as_deref().unwrap_or("no such item");
     format!("{item}\n{a:width$}  {wanted}\n{b:width$}  {offered}")
 }

@@ -1,0 +1,3 @@
+(component $reader-kind
+  (import "shop:kv/shelf@1.1.0" (instance 
+    (export "colour" (func (result u32))))))
