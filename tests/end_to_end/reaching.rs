@@ -1,9 +1,9 @@
 //! The network, as far as options of `run` let a guest reach it.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use crate::shell::{Outcome, Scratch, atoll};
+use crate::shell::{Outcome, Scratch, atoll, guest};
 
 /// A component that tries each thing that can be granted, and says what came of it; 1001 is `access-denied`.
 fn probe(scratch: &Scratch) -> String {
@@ -32,6 +32,34 @@ fn a_guest_connects_where_it_may() {
     {
         call(&probe, &connect, options).prints("1001\n");
     }
+}
+
+/// A program in C that looks a name up, connects, says something, and prints the answer.
+#[test]
+fn a_c_program_talks_to_whom_it_may() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let port = listener.local_addr().expect("it is bound").port().to_string();
+    let dial = |options: &[&str], name: &str| {
+        let dialer = guest("dialer.wasm");
+        atoll([&["run"], options, &[&dialer, name, &port]].concat())
+    };
+    let (by_name, by_address) = (format!("localhost:{port}"), format!("127.0.0.1:{port}"));
+    for (granted, name) in [(&by_name, "localhost"), (&by_address, "127.0.0.1")] {
+        let dialed = dial(&["--connect", granted], name).spawn();
+        let mut line = listener.accept().expect("somebody connects").0;
+        let mut said = [0; 13];
+        line.read_exact(&mut said).expect("it says so much");
+        assert_eq!(&said, b"hello from C\n");
+        line.write_all(b"good day\n").expect("it listens");
+        dialed.ends().exits(0).prints("answer: good day\n");
+    }
+    dial(&[], "localhost").run().exits(1).prints("look up: access-denied\n");
+    dial(&["--connect", "example.com"], "localhost").run().exits(1).prints("look up: access-denied\n");
+    // Who may only look up gets no socket, and another port is another grant.
+    dial(&["--resolve", "localhost"], "localhost").run().exits(1).prints("socket: access-denied\n");
+    dial(&["--connect", "localhost:1"], "localhost").run().exits(1).prints("connect: access-denied\n");
+    listener.set_nonblocking(true).expect("it can be");
+    assert!(listener.accept().is_err(), "nobody else has connected");
 }
 
 #[test]

@@ -17,7 +17,9 @@ use wasm_encoder::{
     ComponentSectionId, ComponentTypeEncoder, ComponentTypeRef, ComponentTypeSection, InstanceType, NameMap,
     RawSection, TypeBounds,
 };
-use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType, ComponentInstanceTypeId};
+use wasmparser::component_types::{
+    ComponentAnyTypeId, ComponentDefinedTypeId, ComponentEntityType, ComponentInstanceTypeId,
+};
 
 use super::contrast::{Identities, Identity, Side};
 use super::face::{kind, resource};
@@ -297,6 +299,11 @@ impl Space for Outer<'_> {
         }
     }
 
+    /// Written out: nothing that is made here is an import.
+    fn named(&mut self, _: usize, _: ComponentDefinedTypeId) -> Option<u32> {
+        None
+    }
+
     fn known(&mut self) -> &mut Known {
         &mut self.known
     }
@@ -328,7 +335,8 @@ impl Within<'_, '_> {
                 let index = type_writer::func(self, side, id).map_err(unseen)?;
                 self.ty.export(&item.name, ComponentTypeRef::Func(index));
             }
-            ComponentEntityType::Type { created: ComponentAnyTypeId::Defined(id), .. } => {
+            // What it refers to: that may be a type of another interface.
+            ComponentEntityType::Type { referenced: ComponentAnyTypeId::Defined(id), .. } => {
                 let index = type_writer::defined(self, side, id).map_err(unseen)?;
                 let exported = self.name(&item.name, TypeBounds::Eq(index));
                 for (part, ty) in &item.seen {
@@ -382,6 +390,14 @@ impl Space for Within<'_, '_> {
         let index = self.ty.type_count() - 1;
         self.local.insert(class, index);
         Ok(index)
+    }
+
+    fn named(&mut self, part: usize, id: ComponentDefinedTypeId) -> Option<u32> {
+        let (import, name) = self.outer.outside.names.get(&(part, id))?;
+        let instance = *self.outer.system.get(*import).filter(|_| *import < self.import)?;
+        let index = self.outer.alias(instance, ComponentExportKind::Type, name);
+        self.ty.alias(Alias::Outer { kind: ComponentOuterAliasKind::Type, count: 1, index });
+        Some(self.ty.type_count() - 1)
     }
 
     fn known(&mut self) -> &mut Known {

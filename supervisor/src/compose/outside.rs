@@ -6,7 +6,9 @@
 use std::collections::{HashMap, HashSet};
 
 use kernel::component::name::{compatible, version};
-use wasmparser::component_types::{ComponentEntityType, ComponentInstanceTypeId, ResourceId};
+use wasmparser::component_types::{
+    ComponentAnyTypeId, ComponentDefinedTypeId, ComponentEntityType, ComponentInstanceTypeId, ResourceId,
+};
 
 use super::contrast::{Difference, Identities, Identity, Side, contrast_item};
 use super::face::{Face, resource};
@@ -18,6 +20,8 @@ pub struct Outside {
     pub imports: Vec<SystemImport>,
     /// By resource type, a number of [`Identity::System`]: the import that brings it, and its name there.
     pub resources: HashMap<usize, (usize, String)>,
+    /// By value type of a part: the import that has a name for it first, and that name.
+    pub names: HashMap<(usize, ComponentDefinedTypeId), (usize, String)>,
 }
 
 /// An interface of the system.
@@ -92,16 +96,20 @@ impl Outside {
                 }
             }
         }
-        let order = classes.order(&drafts)?;
+        let names = names(parts, &groups);
+        let order = classes.order(&drafts, &names)?;
         let place = |group: usize| order.iter().position(|other| *other == group);
         let resources = classes
             .definers
             .iter()
             .filter_map(|(class, (group, name))| Some((*class, (place(*group)?, name.clone()))));
         let resources = resources.collect();
+        let names =
+            names.iter().filter_map(|(ty, (group, name))| Some((*ty, (place(*group)?, name.clone()))));
+        let names = names.collect();
         let mut drafts: Vec<Option<SystemImport>> = drafts.into_iter().map(Some).collect();
         let imports = order.iter().filter_map(|group| drafts[*group].take()).collect();
-        Ok((Outside { imports, resources }, identities))
+        Ok((Outside { imports, resources, names }, identities))
     }
 
     /// The import that serves a part's import of this name.
@@ -109,6 +117,28 @@ impl Outside {
     pub fn find(&self, name: &str) -> Option<usize> {
         self.imports.iter().position(|import| compatible(&import.name, name))
     }
+}
+
+/// Where value types of parts have their first name.
+type Names = HashMap<(usize, ComponentDefinedTypeId), (usize, String)>;
+
+/// The groups in which value types have a name first, in the order of each part's imports.
+fn names(parts: &[Asked<'_>], groups: &[Vec<(usize, usize)>]) -> Names {
+    let mut names = Names::new();
+    for (part, ((face, _), groups)) in parts.iter().zip(groups).enumerate() {
+        for (import, group) in groups {
+            let ComponentEntityType::Instance(interface) = face.imports[*import].ty else { continue };
+            for (name, ty) in face.items(interface) {
+                let ComponentEntityType::Type { referenced, created } = ty else { continue };
+                for id in [referenced, created] {
+                    if let ComponentAnyTypeId::Defined(id) = id {
+                        names.entry((part, id)).or_insert_with(|| (*group, name.to_owned()));
+                    }
+                }
+            }
+        }
+    }
+    names
 }
 
 /// The draft for an import of this name.
@@ -232,12 +262,20 @@ impl Classes {
         self.first.iter().map(of).collect()
     }
 
-    /// The interfaces in an order in which each comes after those that bring the resource types it uses.
-    fn order(&self, drafts: &[SystemImport]) -> Result<Vec<usize>, OutsideError> {
+    /// The interfaces in an order in which each comes after those that bring the types it uses.
+    fn order(&self, drafts: &[SystemImport], names: &Names) -> Result<Vec<usize>, OutsideError> {
         let needs = |group: usize| -> HashSet<usize> {
             let used = drafts[group].items.iter().filter_map(|item| item.resource);
             let definers = used.filter_map(|class| self.definers.get(&class));
-            definers.map(|(definer, _)| *definer).filter(|definer| *definer != group).collect()
+            let values =
+                drafts[group].items.iter().flat_map(|item| &item.seen).filter_map(|(part, ty)| match ty {
+                    ComponentEntityType::Type { referenced: ComponentAnyTypeId::Defined(id), .. } => {
+                        names.get(&(*part, *id))
+                    }
+                    _ => None,
+                });
+            let definers = definers.chain(values).map(|(definer, _)| *definer);
+            definers.filter(|definer| *definer != group).collect()
         };
         let mut waiting: Vec<(usize, HashSet<usize>)> =
             (0..drafts.len()).map(|group| (group, needs(group))).collect();

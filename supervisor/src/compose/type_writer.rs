@@ -25,6 +25,9 @@ pub trait Space {
     /// Nothing that can be seen from here is this type.
     fn resource(&mut self, identity: Identity) -> Result<u32, Unseen>;
 
+    /// The index of a type of a part that has a name in another interface, which can be seen from here.
+    fn named(&mut self, part: usize, id: ComponentDefinedTypeId) -> Option<u32>;
+
     /// What has been written already.
     fn known(&mut self) -> &mut Known;
 }
@@ -81,7 +84,11 @@ pub fn defined(space: &mut dyn Space, side: Side<'_>, id: ComponentDefinedTypeId
     if let Some(index) = space.known().get(&(side.part, id)) {
         return Ok(*index);
     }
-    let index = structure(space, side, id)?;
+    // What has a name keeps it: in an import no record, variant, enum or flags may be without.
+    let index = match space.named(side.part, id) {
+        Some(index) => index,
+        None => structure(space, side, id)?,
+    };
     space.known().insert((side.part, id), index);
     Ok(index)
 }
