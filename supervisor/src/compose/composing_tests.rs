@@ -192,7 +192,7 @@ fn a_difference_has_both_sides() {
         other => panic!("{:?}", other.map(|_| "composed")),
     };
     let (who, differs) = difference(&parts(&[("store", &store_64), ("cart", &cart_64), ("front", &front)]));
-    assert_eq!((who.as_str(), differs.item.as_str()), ("front", "function `bucket.size`"));
+    assert_eq!((who.as_str(), differs.item.as_str()), ("front", "function `bucket.size`, its result"));
     assert_eq!(differs.wanted, "bucket.size: func() -> u32");
     assert_eq!(differs.offered, "bucket.size: func() -> u64");
 
