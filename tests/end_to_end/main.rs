@@ -13,6 +13,7 @@
 //! - [`checking`]: `atoll check`, manifests
 //! - [`background`]: a tree that runs while others ask it; [`asked`]: by whom; [`intruders`]: who should not
 //! - [`upkeep`]: `atoll up`: trees that are kept running
+//! - [`told`]: spans
 //! - [`mischief`]: damaged files, and guests that do what they must not
 //! - [`foreign`]: more real components, from a folder that `SHARED` names; skipped where there is none
 
@@ -29,5 +30,6 @@ mod intruders;
 mod mischief;
 mod reaching;
 mod shell;
+mod told;
 mod upkeep;
 mod usage;

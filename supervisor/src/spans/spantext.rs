@@ -40,10 +40,14 @@ impl Sink for TextLines {
 
     fn moment(&mut self, within: &Record, moment: &Moment) {
         let mut text = format!("{}  {}", about(within), moment.name());
-        for (name, value) in &moment.fields.0 {
-            match (*name, value) {
-                ("message", _) => {}
-                ("error" | "because", Value::Text(why)) => text.push_str(&format!(": {why}")),
+        if let Some(why) = moment.fields.text("error").or(moment.fields.text("because")) {
+            text.push_str(&format!(": {why}"));
+        }
+        for field in &moment.fields.0 {
+            match (field.0, &field.1) {
+                ("message" | "error" | "because", _) => {}
+                // What it is about says so already.
+                _ if within.fields.0.contains(field) => {}
                 (name, Value::Text(value)) => text.push_str(&format!("  {name}={value}")),
                 (name, Value::Number(value)) => text.push_str(&format!("  {name}={value}")),
             }
