@@ -30,7 +30,7 @@ const INPUT_BYTES: usize = 96;
 const MANIFESTS_PER_ENGINE: u32 = 2000;
 
 /// Good manifests.
-const SEEDS: [&str; 7] = [
+const SEEDS: [&str; 8] = [
     include_str!("../seeds/everything.toml"),
     include_str!("../../tests/manifests/good/shop.toml"),
     include_str!("../../tests/manifests/good/together.toml"),
@@ -38,6 +38,7 @@ const SEEDS: [&str; 7] = [
     include_str!("../../tests/manifests/good/inside.toml"),
     include_str!("../../tests/manifests/good/commands.toml"),
     include_str!("../../tests/manifests/good/resources.toml"),
+    include_str!("../../tests/manifests/good/compatible.toml"),
 ];
 
 /// Their lines.
@@ -70,6 +71,8 @@ const PARTS: [(&str, &str); 13] = [
     ("composed.wat", include_str!("../../tests/manifests/parts/composed.wat")),
     ("buckets.wat", include_str!("../../tests/manifests/parts/buckets.wat")),
     ("measure.wat", include_str!("../../tests/manifests/parts/measure.wat")),
+    ("shelf.wat", include_str!("../../tests/manifests/parts/shelf.wat")),
+    ("reader.wat", include_str!("../../tests/manifests/parts/reader.wat")),
 ];
 
 static NODES: LazyLock<Vec<Node>> =

@@ -1,7 +1,10 @@
 //! Every bound of this crate on what guests and peers can make it hold.
 
-/// Lines that are kept of one process's output; the oldest go first.
+/// Lines that are kept of one process's output if nobody says how many; the oldest go first.
 pub const LOG_LINES: usize = 4096;
+
+/// Lines that can be asked to be kept of one process's output.
+pub const LOG_LINES_MOST: usize = 1 << 16;
 
 /// Bytes that are kept of one process's output; the oldest lines go first.
 pub const LOG_BYTES: usize = 1 << 20;

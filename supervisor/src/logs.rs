@@ -64,13 +64,16 @@ pub struct Logs {
 struct State {
     next: u64,
     rings: BTreeMap<String, Ring>,
+    /// How many lines of a process are kept, where somebody has said so.
+    bounds: BTreeMap<String, usize>,
     listener: Option<Arc<Listener>>,
 }
 
 /// The last lines of one process.
-#[derive(Default)]
 struct Ring {
     lines: VecDeque<Line>,
+    /// How many there may be.
+    most: usize,
     bytes: usize,
     /// The number of the last line that was let go.
     lost: Option<u64>,
@@ -104,6 +107,16 @@ impl Logs {
     /// Lets somebody be told of each line; whoever was told before is not any more.
     pub fn listen(&self, listener: Arc<Listener>) {
         self.state().listener = Some(listener);
+    }
+
+    /// Keeps so many lines of a process from now on, instead of [`LOG_LINES`]; of those that it has the last ones.
+    pub fn bound(&self, path: &str, lines: usize) {
+        let mut state = self.state();
+        state.bounds.insert(path.to_owned(), lines);
+        if let Some(ring) = state.rings.get_mut(path) {
+            ring.most = lines;
+            ring.shrink();
+        }
     }
 
     /// Takes bytes that a process has printed. A line is kept once its end has come.
@@ -193,7 +206,8 @@ impl State {
             if self.rings.len() == LOG_PROCESSES {
                 return None;
             }
-            self.rings.insert(path.to_owned(), Ring::default());
+            let most = self.bounds.get(path).copied().unwrap_or(LOG_LINES);
+            self.rings.insert(path.to_owned(), Ring::of(most));
         }
         self.rings.get_mut(path)
     }
@@ -230,10 +244,19 @@ impl State {
 }
 
 impl Ring {
+    fn of(most: usize) -> Ring {
+        Ring { lines: VecDeque::new(), most, bytes: 0, lost: None, begun: BTreeMap::new() }
+    }
+
     fn push(&mut self, line: Line) {
         self.bytes += line.text.len();
         self.lines.push_back(line);
-        while self.lines.len() > LOG_LINES || self.bytes > LOG_BYTES {
+        self.shrink();
+    }
+
+    /// Lets the oldest lines go that are too many.
+    fn shrink(&mut self) {
+        while self.lines.len() > self.most || self.bytes > LOG_BYTES {
             let Some(line) = self.lines.pop_front() else { return };
             self.bytes -= line.text.len();
             self.lost = Some(line.number);
@@ -288,6 +311,25 @@ mod tests {
         let page = logs.read(0, Some("/long"), usize::MAX);
         assert_eq!(page.lines.len(), LOG_BYTES / LOG_LINE_BYTES);
         assert!(page.lines.iter().all(|line| line.text.len() == LOG_LINE_BYTES) && page.missed);
+    }
+
+    #[test]
+    fn a_process_can_have_a_bound_of_its_own() {
+        let logs = Logs::default();
+        logs.bound("/a", 2);
+        for path in ["/a", "/b"] {
+            logs.write(path, Stream::Stdout, b"1\n2\n3\n");
+        }
+        let kept = |path| {
+            let page = logs.read(0, Some(path), usize::MAX);
+            (page.lines.into_iter().map(|line| line.text).collect::<Vec<_>>().join(" "), page.missed)
+        };
+        assert_eq!((kept("/a"), kept("/b")), (("2 3".to_owned(), true), ("1 2 3".to_owned(), false)));
+        logs.say("/a", Stream::Lifecycle, "faulted");
+        assert_eq!(kept("/a").0, "3 faulted");
+        // Later, of a process that has printed already.
+        logs.bound("/b", 1);
+        assert_eq!(kept("/b"), ("3".to_owned(), true));
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub fn up(args: &args::Up, paints: Paints) -> Result<Exit, Trouble> {
         let _progress = Progress::of(&format!("compiling {}", file.display()));
         Loaded::read(&file, &engine)?
     };
-    let logs = Arc::<Logs>::default();
+    let logs = logs(&loaded);
     let wasi = wasi(&loaded, &logs)?;
     let system = System::start(loaded.workers.options(&loaded.linked));
     let system =
@@ -157,6 +157,17 @@ fn wasi(loaded: &Loaded, logs: &Arc<Logs>) -> Result<Wasi, Complaint> {
     builder.build().map_err(|error| {
         Complaint::new(Exit::Failed, format!("{}: a grant cannot be given", loaded.file)).because(error)
     })
+}
+
+/// Empty logs, with as much room for each process as the manifest says.
+fn logs(loaded: &Loaded) -> Arc<Logs> {
+    let logs = Logs::default();
+    for process in &loaded.processes {
+        if let Some(lines) = process.log_lines {
+            logs.bound(&process.path, lines);
+        }
+    }
+    Arc::new(logs)
 }
 
 /// The files that get what processes print, by path; what is in them already stays.

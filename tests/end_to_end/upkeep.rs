@@ -9,21 +9,32 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::shell::{Scratch, atoll, root};
+use crate::shell::{Scratch, atoll, guest, root};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A tree that is up, and what it prints.
-struct Up {
+pub struct Up {
     child: Child,
     lines: Receiver<String>,
     seen: Vec<String>,
 }
 
 impl Up {
-    fn start(args: &[&str]) -> Up {
+    pub fn start(args: &[&str]) -> Up {
         let mut command = Command::new(env!("CARGO_BIN_EXE_atoll"));
         command.arg("up").args(args).env_clear();
+        Up::spawn(command)
+    }
+
+    /// The same, with its socket in a folder of the test's own.
+    fn start_in(runtime: &Scratch, args: &[&str]) -> Up {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_atoll"));
+        command.arg("up").args(args).env_clear().env("XDG_RUNTIME_DIR", runtime.path());
+        Up::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Up {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary can be started");
         let lines = lines(child.stdout.take().expect("it is piped"));
@@ -32,36 +43,44 @@ impl Up {
 
     /// Reads until a line has these words in it, or had.
     #[track_caller]
-    fn until(&mut self, words: &str) -> String {
-        let end = Instant::now() + PATIENCE;
+    pub fn until(&mut self, words: &str) -> String {
         if let Some(line) = self.seen.iter().find(|line| line.contains(words)) {
             return line.clone();
         }
+        let end = Instant::now() + PATIENCE;
         loop {
-            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(line) => {
-                    self.seen.push(line.clone());
-                    if line.contains(words) {
-                        return line;
-                    }
-                }
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    self.child.kill().ok();
-                    let mut stderr = String::new();
-                    self.child.stderr.take().expect("it is piped").read_to_string(&mut stderr).ok();
-                    panic!("no line has `{words}` in it:\n{}\n{stderr}", self.seen.join("\n"));
-                }
+            let line = self.read();
+            if line.contains(words) {
+                return line;
+            }
+            assert!(Instant::now() < end, "no line has `{words}` in it:\n{}", self.seen.join("\n"));
+        }
+    }
+
+    /// The next line.
+    #[track_caller]
+    fn read(&mut self) -> String {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => {
+                self.seen.push(line.clone());
+                line
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                self.child.kill().ok();
+                let mut stderr = String::new();
+                self.child.stderr.take().expect("it is piped").read_to_string(&mut stderr).ok();
+                panic!("no more lines come:\n{}\n{stderr}", self.seen.join("\n"));
             }
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("pids are small"));
         kill(pid, signal).expect("it has not been waited for");
     }
 
     /// Reads to the end; the exit code, and every line.
-    fn end(mut self) -> (i32, Vec<String>) {
+    pub fn end(mut self) -> (i32, Vec<String>) {
         let end = Instant::now() + PATIENCE;
         while let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
             self.seen.push(line);
@@ -220,4 +239,87 @@ fn what_a_manifest_wants_kept_is_in_files() {
     let core = std::fs::read(scratch.path().join("t-trap.gen0.core.wasm")).expect("a core was dumped");
     assert!(core.starts_with(b"\0asm"));
     assert!(scratch.path().join("trap.log").exists());
+}
+
+#[test]
+fn so_many_lines_are_kept_as_the_manifest_says() {
+    let scratch = Scratch::new("lines");
+    let process = |name: &str, lines: &str| {
+        format!(
+            "[process.{name}]\ncomponent = \"{}\"\ngrants = {{ args = [\"{name}\"], clocks = true, random = true }}\n\
+             logs = {{ file = \"{name}.log\"{lines} }}\n",
+            guest("hello.wasm")
+        )
+    };
+    let manifest = format!(
+        "name = \"t\"\n{}{}[process.spin]\ncomponent = \"spin.wat\"\nshutdown = \"10ms\"\nquotas = {{ cpu-cap = \"2%\" }}\n",
+        process("few", ", lines = 2"),
+        process("full", "")
+    );
+    let mut up = Up::start_in(&scratch, &[&tree(&scratch, &manifest)]);
+    // Two of three have nothing left to do: the third is there to be asked.
+    for name in ["few", "full"] {
+        let ended = format!("{name} ");
+        let is_last = |line: &String| line.starts_with(&ended) && line.ends_with("● is not started again");
+        while !up.seen.iter().any(is_last) {
+            up.read();
+        }
+    }
+    let runtime = scratch.path().display().to_string();
+    let kept = |name: &str| {
+        let logs = atoll(["logs", "--json", name]).env("XDG_RUNTIME_DIR", &runtime).run().exits(0).stdout;
+        let text = |line: &str| {
+            let read: serde_json::Value = serde_json::from_str(line).expect("every line is JSON");
+            read["text"].as_str().expect("a text").to_owned()
+        };
+        logs.lines().map(text).collect::<Vec<String>>()
+    };
+    let (few, all) = (kept("few"), kept("full"));
+    assert_eq!(few.len(), 2, "{few:?}");
+    assert!(all.len() > 5 && all.contains(&"args [\"full\"]".to_owned()), "{all:?}");
+    assert!(all.ends_with(&few[1..]), "{few:?} {all:?}");
+    // The file has all of both.
+    let file = |name: &str| std::fs::read_to_string(scratch.path().join(name)).expect("it is written");
+    assert_eq!(file("few.log").lines().count(), file("full.log").lines().count());
+    assert!(file("few.log").starts_with("args [\"few\"]\n"), "{}", file("few.log"));
+    up.signal(Signal::SIGTERM);
+    assert_eq!(up.end().0, 143);
+}
+
+#[test]
+fn streams_of_a_process_are_what_its_manifest_says() {
+    let scratch = Scratch::new("streams");
+    let counts = |name: &str, grants: &str| {
+        format!(
+            "[process.{name}]\ncomponent = \"{}\"\nrestart = \"temporary\"\n\
+             [process.{name}.grants]\nenv = {{ LABEL = \"{name}=\" }}\n{grants}\n",
+            guest("words.wasm")
+        )
+    };
+    let prints = |name: &str, grants: &str| {
+        format!(
+            "[process.{name}]\ncomponent = \"{}\"\nrestart = \"temporary\"\n\
+             [process.{name}.grants]\nargs = [\"from-{name}\"]\nclocks = true\nrandom = true\n{grants}\n",
+            guest("hello.wasm")
+        )
+    };
+    let manifest = [
+        "name = \"t\"\n".to_owned(),
+        counts("hears", "stdin = \"inherit\""),
+        counts("deaf", "stdin = \"none\""),
+        counts("direct", "stdout = \"inherit\""),
+        prints("mute", "stdout = \"none\"\nstderr = \"none\""),
+        prints("quiet", "stdout = \"none\"\nstderr = \"inherit\""),
+        prints("usual", ""),
+    ];
+    let outcome = atoll(["up", &tree(&scratch, &manifest.concat())]).stdin("a b c\n").run().exits(0);
+    let has = |part: &str| outcome.stdout.lines().any(|line| line.ends_with(part));
+    assert!(has("hears=3") && has("deaf=0"), "{}", outcome.stdout);
+    assert!(outcome.stdout.lines().any(|line| line == "direct=0"), "{}", outcome.stdout);
+    let of = |name: &str| {
+        outcome.stdout.lines().filter(|line| line.starts_with(name) && line.contains(" │ ")).count()
+    };
+    assert_eq!((of("mute"), of("quiet")), (0, 0), "{}", outcome.stdout);
+    assert!(has("│ args [\"from-usual\"]") && has("│ to stderr"), "{}", outcome.stdout);
+    assert_eq!(outcome.stderr.matches("to stderr").count(), 1, "{}", outcome.stderr);
 }

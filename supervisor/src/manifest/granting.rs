@@ -47,7 +47,8 @@ pub fn grants(sheet: &Sheet, entry: &Entry, printed: Printed) -> Grants {
         origin: origin(sheet, &entry.name),
         ..Grants::default()
     };
-    for (name, value) in passed_on(keys).chain(keys.env.clone()) {
+    let said = keys.env.iter().map(|(name, value)| (name.get_ref().clone(), value.clone()));
+    for (name, value) in passed_on(keys).chain(said) {
         grants.set_env(name, value);
     }
     grants

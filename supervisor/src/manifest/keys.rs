@@ -94,7 +94,7 @@ tables! {
         /// Whether its `wasi:cli/run` is called. True if it is not said and there is one.
         run: Option<Spot<bool>>,
         /// Whether a core dump is written when it faults.
-        dump: Option<bool>,
+        dump: Option<Spot<bool>>,
         /// How what it prints is kept.
         logs: LogKeys,
     }
@@ -103,7 +103,7 @@ tables! {
         /// Folders: `HOST::GUEST`, and `:ro` at the end for read-only; from the manifest's folder on.
         dirs: Vec<Spot<Said<Dir>>>,
         /// Environment variables.
-        env: BTreeMap<String, String>,
+        env: Named<String>,
         /// Names of variables that are passed on as they are outside, or `*` for all.
         inherit_env: Vec<Spot<String>>,
         /// Arguments, after the name of the process.
@@ -161,8 +161,8 @@ tables! {
     LogKeys {
         /// A file that gets it too, from the manifest's folder on.
         file: Option<Spot<String>>,
-        /// How many lines are kept.
-        lines: Option<Said<Count>>,
+        /// How many of its last lines are kept for `atoll logs`; 4096 if it is not said, 65536 at most.
+        lines: Option<Spot<Said<Count>>>,
     }
     /// What holds for calls of one process to another.
     EdgeKeys [required: from, to] {
@@ -189,7 +189,7 @@ tables! {
     /// The machine that the tree runs on.
     MachineKeys {
         /// Threads that run guests; one a core and not more than domains if it is not said.
-        workers: Option<Said<Count>>,
+        workers: Option<Spot<Said<Count>>>,
         /// How long one domain runs while others wait; 1ms if it is not said.
         slice: Option<Said<Span>>,
     }

@@ -15,13 +15,14 @@ use kernel::quota::Quotas;
 use servers::grants::Grants;
 
 use super::binaries::{self, Process, Reader};
+use super::combining;
 use super::entries::{self, Entry};
 use super::granting::{self, Printed};
 use super::misfit;
 use super::regime::{self, Regime};
 use super::sheet::Sheet;
 use super::supervision;
-use super::wiring::{self, RUN, Wiring};
+use super::wiring::{self, Gap, RUN, Wiring};
 use crate::complaint::Complaint;
 use crate::compose::face::Face;
 use crate::compose::parts::{Export as OuterExport, Part, Source, compose};
@@ -72,6 +73,19 @@ pub struct Planned {
     entry: Entry,
 }
 
+/// An import that nobody serves, or of which nobody knows who does.
+#[derive(Debug)]
+pub struct Unserved {
+    /// The path of the process that has it.
+    pub path: String,
+    /// Its name.
+    pub import: String,
+    /// Why, in a few words.
+    pub why: String,
+    /// The same for who cannot go on, and what to do.
+    pub complaint: Complaint,
+}
+
 impl Loaded {
     /// Reads a manifest and the components that it names, and brings them together.
     ///
@@ -89,23 +103,46 @@ impl Loaded {
         Loaded::with(sheet, engine, &Program::read)
     }
 
+    /// Reads a manifest in which some imports may have nobody who serves them: these too. It is for looking at.
+    ///
+    /// # Errors
+    /// As [`Loaded::read`], but for such imports.
+    pub fn with_gaps(path: &Path, engine: &Engine) -> Result<(Loaded, Vec<Unserved>), Complaint> {
+        Loaded::assemble(Sheet::read(path)?, engine, &Program::read)
+    }
+
     /// The same with files that something else reads.
     ///
     /// # Errors
     /// As [`Loaded::read`].
     pub fn with(sheet: Sheet, engine: &Engine, reader: &Reader<'_>) -> Result<Loaded, Complaint> {
+        let (loaded, unserved) = Loaded::assemble(sheet, engine, reader)?;
+        match unserved.into_iter().next() {
+            Some(Unserved { complaint, .. }) => Err(complaint),
+            None => Ok(loaded),
+        }
+    }
+
+    fn assemble(
+        sheet: Sheet,
+        engine: &Engine,
+        reader: &Reader<'_>,
+    ) -> Result<(Loaded, Vec<Unserved>), Complaint> {
         let name = entries::tree_name(&sheet)?;
         let entries = entries::entries(&sheet)?;
         entries.iter().try_for_each(|entry| granting::check(&sheet, entry))?;
-        let options = regime::link_options(&sheet, &name, &entries)?;
+        combining::check(&sheet, &entries)?;
+        let mut options = regime::link_options(&sheet, &name, &entries)?;
         let processes = binaries::read(&sheet, &entries, reader)?;
         let offers = launch::offers();
         let system: BTreeMap<String, ()> = offers.names.keys().map(|name| (name.clone(), ())).collect();
         let wiring = wiring::wire(&sheet, &processes, &system)?;
+        options.missing_is_fault = !wiring.gaps.is_empty();
         let bytes = composed(&sheet, &name, &processes, &wiring)?;
         let executable = launch::parse(engine, &sheet.path, &bytes)?;
         let linked = executable.link(&offers, &options).map_err(|error| unlinked(&sheet, error))?;
         let regime = Regime::of(&sheet, &name, &entries, &linked)?;
+        combining::check_linked(&sheet, &name, &entries, &linked)?;
         let planned = entries.iter().map(|entry| Planned::of(&sheet, &name, entry, &linked));
         let planned: Vec<Planned> = planned.collect::<Result<_, _>>()?;
         let runs: BTreeSet<String> = planned
@@ -115,21 +152,29 @@ impl Loaded {
             .collect();
         let spec = supervision::spec(&sheet, &name, &entries, &linked, &runs)?;
         let machine = &sheet.keys.machine;
-        Ok(Loaded {
+        let unserved = wiring.gaps.into_iter().map(|Gap { importer, import, why, complaint }| Unserved {
+            path: processes[importer].entry.path(&name),
+            import,
+            why,
+            complaint,
+        });
+        let unserved = unserved.collect();
+        let loaded = Loaded {
             name,
             file: sheet.path.clone(),
             executable,
             linked: Arc::new(linked),
             options,
             workers: Workers {
-                workers: machine.workers.map(|said| said.0),
+                workers: machine.workers.as_ref().map(|said| said.get_ref().0),
                 slice: machine.slice.map(|said| said.0),
             },
             spec,
             processes: planned,
             sheet,
             regime,
-        })
+        };
+        Ok((loaded, unserved))
     }
 
     /// How a domain is to run, by its number.
@@ -198,9 +243,9 @@ impl Planned {
             index: u32::try_from(index).expect("linking bounds the number of processes"),
             component: keys.component.as_ref().map(|component| component.get_ref().clone()),
             run,
-            dump: keys.dump.unwrap_or_default(),
+            dump: keys.dump.as_ref().is_some_and(|dump| *dump.get_ref()),
             log_file: keys.logs.file.as_ref().map(|file| sheet.file(file.get_ref())),
-            log_lines: keys.logs.lines.map(|lines| lines.0.0 as usize),
+            log_lines: keys.logs.lines.as_ref().map(|lines| lines.get_ref().0.0 as usize),
             entry: entry.clone(),
         })
     }

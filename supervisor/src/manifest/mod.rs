@@ -6,12 +6,15 @@
 //! - [`keys`]: the format, declared once; [`said`]: its single values; [`described`], [`schema`]: the same for editors
 //! - [`sheet`]: a manifest as text; [`entries`]: the processes it names; [`binaries`]: their components
 //! - [`wiring`]: who serves whose imports; [`misfit`]: what does not fit
-//! - [`regime`]: domains, edges, limits; [`granting`]: grants; [`supervision`]: supervisors
+//! - [`regime`]: domains, edges, limits; [`granting`]: grants; [`supervision`]: supervisors; [`combining`]: keys that
+//!   exclude each other
 //! - [`loaded`]: all of it together; [`summary`]: as `atoll check` shows it
 
 pub mod described;
 pub mod entries;
 pub mod granting;
+#[cfg(test)]
+mod granting_tests;
 pub mod keys;
 pub mod loaded;
 pub mod said;
@@ -23,6 +26,7 @@ pub mod wiring;
 mod binaries;
 #[cfg(test)]
 mod cases;
+pub mod combining;
 mod misfit;
 mod regime;
 #[cfg(test)]
@@ -30,7 +34,7 @@ mod running_tests;
 mod supervision;
 
 pub use granting::Printed;
-pub use loaded::{Loaded, Planned};
+pub use loaded::{Loaded, Planned, Unserved};
 
 use crate::args;
 use crate::complaint::Complaint;

@@ -10,6 +10,7 @@ use kernel::component::port::EdgePolicy;
 use kernel::quota::Quotas;
 use toml::Spanned;
 
+use super::combining::is_within;
 use super::entries::Entry;
 use super::keys::{ProcessKeys, QuotaKeys};
 use super::said::{PlacementWord, Said};
@@ -43,14 +44,18 @@ pub fn link_options(sheet: &Sheet, tree: &str, entries: &[Entry]) -> Result<Link
         deadline_ns: sheet.keys.deadline.map(|said| said.0.0),
     };
     // The first rule that fits counts: edges before processes, what is inside before what it is in.
-    for edge in &sheet.keys.edge {
-        options.edges.push(edge_rule(sheet, tree, entries, edge, options.edge)?);
-    }
+    let edges = sheet.keys.edge.iter().map(|edge| edge_rule(sheet, tree, entries, edge, options.edge));
+    options.edges = edges.collect::<Result<_, _>>()?;
+    let depth = |path: &str| path.matches('/').count();
+    options.edges.sort_by_key(|rule| {
+        std::cmp::Reverse((depth(&rule.callee), rule.caller.as_deref().map_or(0, depth)))
+    });
     let mut inner_first: Vec<&Entry> = entries.iter().collect();
     inner_first.sort_by_key(|entry| std::cmp::Reverse(entry.name.matches('/').count()));
     for entry in inner_first {
-        let policy = of_process(entries, entry, options.edge);
-        if policy != options.edge {
+        // Also where that is what holds for all: what it is in may say something else.
+        if entry.keys.on_fault.is_some() || entry.keys.deadline.is_some() {
+            let policy = of_process(entries, &entry.name, options.edge);
             options.edges.push(EdgeRule { caller: None, callee: entry.path(tree), policy });
         }
     }
@@ -67,20 +72,18 @@ fn group(entry: &Entry, tree: &str) -> Option<String> {
     }
 }
 
-/// What callers of a process get.
-fn of_process(entries: &[Entry], entry: &Entry, usual: EdgePolicy) -> EdgePolicy {
-    let usual = match entry.name.rsplit_once('/') {
-        Some((outer, _)) => {
-            let outer = entries.iter().find(|other| other.name == outer);
-            outer.map_or(usual, |outer| of_process(entries, outer, usual))
+/// What callers of a process of this name get: what is said of it and of those that it is in, the innermost first.
+fn of_process(entries: &[Entry], name: &str, usual: EdgePolicy) -> EdgePolicy {
+    let around = entries.iter().filter(|entry| is_within(name, &entry.name));
+    let mut around: Vec<&Entry> = around.collect();
+    around.sort_by_key(|entry| entry.name.len());
+    around.iter().fold(usual, |usual, entry| {
+        let ProcessKeys { on_fault, deadline, .. } = &entry.keys;
+        EdgePolicy {
+            on_fault: on_fault.as_ref().map_or(usual.on_fault, |said| said.get_ref().0.0),
+            deadline_ns: deadline.as_ref().map_or(usual.deadline_ns, |said| Some(said.get_ref().0.0)),
         }
-        None => usual,
-    };
-    let ProcessKeys { on_fault, deadline, .. } = &entry.keys;
-    EdgePolicy {
-        on_fault: on_fault.as_ref().map_or(usual.on_fault, |said| said.get_ref().0.0),
-        deadline_ns: deadline.as_ref().map_or(usual.deadline_ns, |said| Some(said.get_ref().0.0)),
-    }
+    })
 }
 
 fn edge_rule(
@@ -112,8 +115,7 @@ fn edge_rule(
             });
         }
     }
-    let callee = entries.iter().find(|entry| entry.name == *to.get_ref());
-    let usual = callee.map_or(usual, |callee| of_process(entries, callee, usual));
+    let usual = of_process(entries, to.get_ref(), usual);
     let policy = EdgePolicy {
         on_fault: keys.on_fault.map_or(usual.on_fault, |said| said.0.0),
         deadline_ns: keys.deadline.map_or(usual.deadline_ns, |said| Some(said.0.0)),
@@ -262,16 +264,14 @@ impl<'a> Checker<'a> {
             let (Some(from), Some(to)) = (&edge.get_ref().from, &edge.get_ref().to) else { continue };
             let path = |name: &Spanned<String>| format!("/{}/{}", self.tree, name.get_ref());
             let (caller, callee) = (path(from), path(to));
-            let within = |process: &ProcessInfo, path: &str| {
-                process.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            };
-            let callers = self.linked.processes().iter().filter(|process| within(process, &caller));
+            let callers = self.linked.processes().iter();
+            let callers = callers.filter(|process| is_within(&process.path, &caller));
             let mut called = Vec::new();
             for process in callers {
                 for (_, provider, _) in &process.imports {
                     let Provider::Process(provider) = provider else { continue };
                     let provider = &self.linked.processes()[*provider as usize];
-                    if within(provider, &callee) {
+                    if is_within(&provider.path, &callee) {
                         called.push(provider.place.domain != process.place.domain);
                     }
                 }

@@ -176,7 +176,7 @@ fn grants(loaded: &Loaded, process: &Planned) -> Vec<String> {
     each("resolve", keys.network.resolve.iter().map(toml::Spanned::span).collect());
     each("inherit-env", keys.inherit_env.iter().map(toml::Spanned::span).collect());
     // The values of variables may be secrets.
-    said.extend(keys.env.keys().map(|name| format!("env {name}")));
+    said.extend(keys.env.keys().map(|name| format!("env {}", name.get_ref())));
     if !keys.args.is_empty() {
         said.push(format!("args {}", keys.args.join(" ")));
     }

@@ -26,7 +26,7 @@ const LISTED: usize = 6;
 pub const RUN: &str = "wasi:cli/run";
 
 /// The wires of a tree.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Wiring {
     /// The processes in the order in which they start: each after those that it calls.
     pub order: Vec<usize>,
@@ -34,19 +34,35 @@ pub struct Wiring {
     pub sources: Vec<Vec<Source>>,
     /// What the tree exports.
     pub exports: Vec<Export>,
+    /// Imports that nobody serves, or of which nobody knows who does. As sources they are the system's.
+    pub gaps: Vec<Gap>,
+}
+
+/// An import without somebody who serves it.
+#[derive(Debug)]
+pub struct Gap {
+    /// Which process has it, by number.
+    pub importer: usize,
+    /// Its name.
+    pub import: String,
+    /// Why, in a few words.
+    pub why: String,
+    /// The same for who cannot go on, and what to do.
+    pub complaint: Complaint,
 }
 
 /// Wires processes; `system` has the names of what the system serves.
 ///
 /// # Errors
-/// An import that nobody serves or that several could, a wire that leads nowhere, processes that wait for each other.
+/// A wire that leads nowhere, processes that wait for each other.
 pub fn wire(
     sheet: &Sheet,
     processes: &[Process],
     system: &BTreeMap<String, ()>,
 ) -> Result<Wiring, Complaint> {
     let wirer = Wirer { sheet, processes, system };
-    let sources = (0..processes.len()).map(|importer| wirer.sources(importer));
+    let mut gaps = Vec::new();
+    let sources = (0..processes.len()).map(|importer| wirer.sources(importer, &mut gaps));
     let sources: Vec<Vec<Source>> = sources.collect::<Result<_, _>>()?;
     let order = wirer.order(&sources)?;
     let exports = match &sheet.keys.exports {
@@ -67,7 +83,7 @@ pub fn wire(
             }
         }
     }
-    Ok(Wiring { order, sources, exports })
+    Ok(Wiring { order, sources, exports, gaps })
 }
 
 struct Wirer<'a> {
@@ -82,7 +98,7 @@ impl Wirer<'_> {
     }
 
     /// Where the imports of a process come from.
-    fn sources(&self, importer: usize) -> Result<Vec<Source>, Complaint> {
+    fn sources(&self, importer: usize, gaps: &mut Vec<Gap>) -> Result<Vec<Source>, Complaint> {
         let Process { entry, binary } = &self.processes[importer];
         let imports = &binary.face.imports;
         for key in entry.keys.imports.keys() {
@@ -90,10 +106,10 @@ impl Wirer<'_> {
                 return Err(self.no_such_import(importer, key));
             }
         }
-        (0..imports.len()).map(|import| self.source(importer, import)).collect()
+        (0..imports.len()).map(|import| self.source(importer, import, gaps)).collect()
     }
 
-    fn source(&self, importer: usize, import: usize) -> Result<Source, Complaint> {
+    fn source(&self, importer: usize, import: usize, gaps: &mut Vec<Gap>) -> Result<Source, Complaint> {
         let Process { entry, binary } = &self.processes[importer];
         let entity = &binary.face.imports[import];
         let mut said = entry.keys.imports.iter();
@@ -111,11 +127,20 @@ impl Wirer<'_> {
         let candidates: Vec<(usize, &str)> = others
             .filter_map(|other| Some((other, self.exported(other, &entity.name, entity.ty)?)))
             .collect();
-        match candidates.as_slice() {
-            [] => Err(self.nobody(importer, entity)),
-            [(part, export)] => Ok(Source::Part { part: *part, export: (*export).to_owned() }),
-            several => Err(self.several(importer, entity, several)),
+        let (why, complaint) = match candidates.as_slice() {
+            [(part, export)] => return Ok(Source::Part { part: *part, export: (*export).to_owned() }),
+            [] => ("no process exports it".to_owned(), self.nobody(importer, entity)),
+            several => {
+                let names = listed(several.iter().map(|(candidate, _)| self.name(*candidate)));
+                (format!("{names} export it"), self.several(importer, entity, several))
+            }
+        };
+        if !is_interface {
+            // The system has interfaces only: nothing else can stand for its.
+            return Err(complaint);
         }
+        gaps.push(Gap { importer, import: entity.name.clone(), why, complaint });
+        Ok(Source::System)
     }
 
     /// The export of a process that an import of this name could be served by.
