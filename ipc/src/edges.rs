@@ -115,7 +115,7 @@ impl Launched {
 }
 
 impl Launched {
-    /// What carries calls over a boundary: a callee that may run at the caller's worker needs no message.
+    /// What carries calls over a boundary.
     fn rung(&self, edge: &KnownEdge) -> Rung {
         let place = |process: u32| {
             let process = self.tree().linked().processes().get(process as usize)?;
@@ -125,9 +125,18 @@ impl Launched {
             Callee::Process(process) => place(*process),
             Callee::Server(_) => None,
         };
-        match (edge.caller.and_then(place), callee) {
-            (Some(Place::OwnProcess), _) | (_, Some(Place::OwnProcess)) => Rung::Segment,
-            (Some(Place::Worker(caller)), Some(Place::Worker(callee))) if caller != callee => Rung::Channel,
+        Rung::between(edge.caller.and_then(place).unwrap_or_default(), callee.unwrap_or_default())
+    }
+}
+
+impl Rung {
+    /// What carries calls over a boundary between domains at these places: a callee that may run at the caller's worker
+    /// needs no message.
+    #[must_use]
+    pub fn between(caller: Place, callee: Place) -> Rung {
+        match (caller, callee) {
+            (Place::OwnProcess, _) | (_, Place::OwnProcess) => Rung::Segment,
+            (Place::Worker(caller), Place::Worker(callee)) if caller != callee => Rung::Channel,
             _ => Rung::Handoff,
         }
     }

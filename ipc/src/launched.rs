@@ -297,7 +297,8 @@ impl Launched {
     }
 
     /// Where a domain runs.
-    pub(crate) fn place(&self, domain: u32) -> Option<Place> {
+    #[must_use]
+    pub fn place(&self, domain: u32) -> Option<Place> {
         self.0.desks.get(domain as usize).map(|desk| desk.placement.place)
     }
 

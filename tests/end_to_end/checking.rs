@@ -1,6 +1,6 @@
 //! `atoll check`: manifests on the command line.
 
-use crate::shell::{atoll, root};
+use crate::shell::{Scratch, atoll, guest, root};
 
 fn manifest(name: &str) -> String {
     root().join("tests/manifests").join(name).display().to_string()
@@ -38,4 +38,33 @@ fn editors_get_a_schema() {
         schema["properties"]["process"]["additionalProperties"]["properties"]["run"]["type"],
         "boolean"
     );
+}
+
+#[test]
+fn a_manifest_says_who_serves_each_import_and_what_would() {
+    let folder = root().join("tests/manifests/good");
+    let route = |args: &[&str]| {
+        let words = [&["route"], args].concat();
+        atoll(words).run().exits(0).stdout.replace(&format!("{}/", folder.display()), "")
+    };
+    let scratch = Scratch::new("route");
+    let dialer = |name: &str, grants: &str| {
+        format!("[process.{name}]\ncomponent = \"{}\"\n{grants}", guest("dialer.wasm"))
+    };
+    let granted = "grants = { network = { connect = [\"localhost:7\"] }, stdout = \"none\" }\n";
+    let file =
+        scratch.file("atoll.toml", format!("name = \"t\"\n{}{}", dialer("one", granted), dialer("two", "")));
+    let routes = route(&[&file]).replace(&file, "atoll.toml");
+    insta::assert_snapshot!("route_of_granted", routes);
+    insta::assert_snapshot!("route_of_wired", route(&[&manifest("good/inside.toml")]));
+    insta::assert_snapshot!("route_with_gaps", route(&[&manifest("bad/ambiguous.toml")]));
+    let json = route(&["--json", &manifest("bad/nobody.toml"), "store"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json[0]["path"], "/bad/cart");
+    assert_eq!(json[0]["imports"][0]["import"], "shop:kv/store@0.1.0");
+    assert_eq!(json[0]["imports"][0]["granted"], false);
+    assert_eq!(json[0]["imports"][0]["why"], "no process exports it");
+    // What is wrong otherwise is told as `atoll check` does.
+    let mismatch = atoll(["route", &manifest("bad/mismatch.toml")]).run().exits(126);
+    mismatch.says(&["cart imports   get: func(key: u32) -> u32"]);
 }

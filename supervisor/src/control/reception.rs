@@ -132,7 +132,7 @@ impl Reception {
 fn route(steward: &dyn Steward, path: &str) -> Result<Routes, Complaint> {
     let launched = steward.launched();
     domain_of(launched, path)?;
-    let (tree, edges) = (launched.tree(), traces::edges_of(launched, path));
+    let tree = launched.tree();
     let states: Vec<_> = tree.processes().into_iter().map(|view| view.state).collect();
     let infos = (0..).zip(tree.linked().processes());
     let (process, _) =
@@ -148,16 +148,8 @@ fn route(steward: &dyn Steward, path: &str) -> Result<Routes, Complaint> {
             would_grant: None,
         },
     };
-    let mut found = routes(tree.linked(), process, &state, &grants).expect("there is such a process");
-    for row in &mut found.imports {
-        // What carries calls now, where any are made.
-        let edge =
-            edges.iter().find(|edge| edge.caller == path && Some(&edge.callee) == row.provider.as_ref());
-        if let Some(edge) = edge {
-            row.rung = Some(edge.rung.clone());
-        }
-    }
-    Ok(found)
+    let place = |domain| launched.place(domain).unwrap_or_default();
+    Ok(routes(tree.linked(), process, &state, &place, &grants).expect("there is such a process"))
 }
 
 fn done(result: Result<(), Complaint>) -> Result<Response, Complaint> {

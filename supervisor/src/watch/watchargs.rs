@@ -76,9 +76,10 @@ pub struct Dump {
 #[command(after_long_help = help("  \
   atoll route store                       who provides what store imports, and over what
   atoll route store wasi:sockets          only what has this in its name
-  atoll route app.wasm                    of a file, as `atoll run` without options would have it"))]
+  atoll route app.wasm                    of a file, as `atoll run` without options would have it
+  atoll route atoll.toml                  of every process of a manifest, and which line would grant what is not"))]
 pub struct Route {
-    /// A process that runs, or a component.
+    /// A process that runs, or a component, or a manifest.
     #[arg(value_name = "PID|NAME|FILE")]
     pub name: String,
     /// Only imports with this in their names.

@@ -5,8 +5,10 @@ use std::path::Path;
 use abi::control::request::Request;
 use abi::control::response::Response;
 use abi::control::routing::{RouteRow, Routes};
+use ipc::system::Place;
 use kernel::component::link::LinkOptions;
-use servers::{Origin, Wasi};
+use kernel::component::linked::Linked;
+use servers::{Origin, Output, Wasi};
 
 use super::columns::harmless;
 use super::listing::Running;
@@ -18,6 +20,8 @@ use crate::control::routes::routes;
 use crate::exit_code::Exit;
 use crate::jsontext::json;
 use crate::launch;
+use crate::manifest::combining::is_within;
+use crate::manifest::{Loaded, Printed, Unserved};
 use crate::paint::{Paint, Role};
 use crate::program::Program;
 
@@ -27,7 +31,11 @@ use crate::program::Program;
 /// There is no such file or process, or it has no such import.
 pub fn route(args: &Route, paint: Paint) -> Result<Exit, Trouble> {
     let is_file = Path::new(&args.name).is_file();
-    let mut found = if is_file { of_file(&args.name)? } else { vec![of_process(&args.name)?] };
+    let mut found = match (is_file, Path::new(&args.name).extension()) {
+        (false, _) => vec![of_process(&args.name)?],
+        (true, Some(extension)) if extension == "toml" => of_manifest(Path::new(&args.name))?,
+        (true, _) => of_file(&args.name)?,
+    };
     if let Some(wanted) = &args.import {
         for routes in &mut found {
             routes.imports.retain(|row| row.import.contains(wanted.as_str()));
@@ -64,12 +72,43 @@ fn of_file(file: &str) -> Result<Vec<Routes>, Complaint> {
         .map_err(|error| Complaint::refused(format!("{}: cannot be linked", source.path)).because(error))?;
     let wasi = Wasi::builder().named_as_in(&linked).inherit_stdio().origin(Origin::CommandLine).build();
     let wasi = wasi.map_err(|error| Complaint::new(Exit::Failed, "no system servers").because(error))?;
+    Ok(at_rest(&linked, &wasi, &|_| Place::Anywhere))
+}
+
+/// Those of a manifest: as `atoll up` would have them.
+fn of_manifest(file: &Path) -> Result<Vec<Routes>, Complaint> {
+    let (loaded, unserved) = Loaded::with_gaps(file, &launch::engine()?)?;
+    let mut builder = Wasi::builder().deny_others();
+    let logged = || Output::closure(|_| Ok(()));
+    for (process, grants) in loaded.grants(|_| Printed { stdout: logged(), stderr: logged() }) {
+        builder = builder.grant(process, grants);
+    }
+    let wasi = builder.build().map_err(|error| {
+        Complaint::new(Exit::Failed, format!("{}: a grant cannot be given", loaded.file)).because(error)
+    })?;
+    let mut found = at_rest(&loaded.linked, &wasi, &|domain| loaded.placement(domain).place);
+    // The root is made for the manifest, and only passes on what its processes import.
+    found.remove(0);
+    for Unserved { path, import, why, complaint } in unserved {
+        let (_, _, advice) = complaint.into_words();
+        // Advice that is laid out in lines has a line here.
+        let advice = advice.iter().flat_map(|advice| advice.split_whitespace()).collect::<Vec<_>>().join(" ");
+        let within = found.iter_mut().filter(|routes| is_within(&routes.path, &path));
+        for row in within.flat_map(|routes| &mut routes.imports) {
+            if row.provider.is_none() && row.import == import {
+                row.why.clone_from(&why);
+                row.advice = Some(advice.clone());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The imports of all processes of a tree that does not run.
+fn at_rest(linked: &Linked, wasi: &Wasi, place: &dyn Fn(u32) -> Place) -> Vec<Routes> {
     let all = 0..u32::try_from(linked.processes().len()).unwrap_or(u32::MAX);
-    Ok(all
-        .filter_map(|process| {
-            routes(&linked, process, &|_| None, &|process, name| wasi.explain(process, name))
-        })
-        .collect())
+    let grants = |process, name: &str| wasi.explain(process, name);
+    all.filter_map(|process| routes(linked, process, &|_| None, place, &grants)).collect()
 }
 
 /// A process and its imports, a line each.
