@@ -110,6 +110,7 @@ pub struct Lifting<'s> {
 
 impl<'s> Lifting<'s> {
     /// Begins to lift the values of one call.
+    #[inline]
     pub fn new(side: &'s mut dyn Side) -> Lifting<'s> {
         Lifting { side, bytes: 0 }
     }
@@ -137,16 +138,19 @@ impl<'s> Lifting<'s> {
 }
 
 /// The first `N` bytes of a value's bytes.
+#[inline]
 pub(crate) fn leading<const N: usize>(bytes: &[u8]) -> [u8; N] {
     *bytes.first_chunk().expect("a value is given at least the bytes of its layout")
 }
 
 /// The first slot of a value's slots.
+#[inline]
 pub(crate) fn slot(slots: &[u64]) -> u64 {
     *slots.first().expect("a value is given as many slots as it flattens to")
 }
 
 /// Writes the first slot of a value's slots.
+#[inline]
 pub(crate) fn set_slot(slots: &mut [u64], value: u64) {
     *slots.first_mut().expect("a value is given as many slots as it flattens to") = value;
 }

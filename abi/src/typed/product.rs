@@ -15,6 +15,7 @@ pub struct SlotReader<'b> {
 
 impl<'b> SlotReader<'b> {
     /// Begins at the first field.
+    #[inline]
     #[must_use]
     pub fn new(slots: &'b [u64]) -> SlotReader<'b> {
         SlotReader { slots }
@@ -24,6 +25,7 @@ impl<'b> SlotReader<'b> {
     ///
     /// # Errors
     /// As [`Typed::lift_flat`].
+    #[inline]
     pub fn field<T: Typed>(&mut self, from: &mut Lifting<'_>) -> Result<T, Trap> {
         let (field, rest) = self.slots.split_at(T::FLAT);
         self.slots = rest;
@@ -39,6 +41,7 @@ pub struct ByteReader<'b> {
 
 impl<'b> ByteReader<'b> {
     /// Begins at the first field.
+    #[inline]
     #[must_use]
     pub fn new(bytes: &'b [u8]) -> ByteReader<'b> {
         ByteReader { bytes, at: 0 }
@@ -48,6 +51,7 @@ impl<'b> ByteReader<'b> {
     ///
     /// # Errors
     /// As [`Typed::lift`].
+    #[inline]
     pub fn field<T: Typed>(&mut self, from: &mut Lifting<'_>) -> Result<T, Trap> {
         let at = align_to(self.at, T::LAYOUT.align);
         self.at = at + T::LAYOUT.size;
@@ -62,6 +66,7 @@ pub struct SlotWriter<'b> {
 
 impl<'b> SlotWriter<'b> {
     /// Begins at the first field.
+    #[inline]
     pub fn new(slots: &'b mut [u64]) -> SlotWriter<'b> {
         SlotWriter { slots }
     }
@@ -70,6 +75,7 @@ impl<'b> SlotWriter<'b> {
     ///
     /// # Errors
     /// As [`Typed::lower_flat`].
+    #[inline]
     pub fn field<T: Typed>(&mut self, to: &mut dyn Side, value: &T) -> Result<(), Trap> {
         let (field, rest) = std::mem::take(&mut self.slots).split_at_mut(T::FLAT);
         self.slots = rest;
@@ -84,6 +90,7 @@ pub struct ByteWriter {
 
 impl ByteWriter {
     /// Begins at the first field of a value at `at`, aligned as the value is.
+    #[inline]
     #[must_use]
     pub fn new(at: u32) -> ByteWriter {
         ByteWriter { at }
@@ -93,6 +100,7 @@ impl ByteWriter {
     ///
     /// # Errors
     /// As [`Typed::lower`].
+    #[inline]
     pub fn field<T: Typed>(&mut self, to: &mut dyn Side, value: &T) -> Result<(), Trap> {
         let at = align_to(self.at, T::LAYOUT.align);
         self.at = at.saturating_add(T::LAYOUT.size);
@@ -113,6 +121,7 @@ impl Typed for () {
         None
     }
 
+    #[inline]
     fn lift_flat(_: &mut Lifting<'_>, _: &[u64]) -> Result<Self, Trap> {
         Ok(())
     }
@@ -121,6 +130,7 @@ impl Typed for () {
         Ok(())
     }
 
+    #[inline]
     fn lower_flat(&self, _: &mut dyn Side, _: &mut [u64]) -> Result<(), Trap> {
         Ok(())
     }
@@ -140,6 +150,7 @@ macro_rules! tuple {
                 ValType::Tuple([$($name::ty()),+].into())
             }
 
+            #[inline]
             fn lift_flat(from: &mut Lifting<'_>, slots: &[u64]) -> Result<Self, Trap> {
                 let mut fields = SlotReader::new(slots);
                 Ok(($(fields.field::<$name>(from)?,)+))
@@ -151,6 +162,7 @@ macro_rules! tuple {
             }
 
             #[allow(non_snake_case, reason = "a field is named as its type")]
+            #[inline]
             fn lower_flat(&self, to: &mut dyn Side, slots: &mut [u64]) -> Result<(), Trap> {
                 let ($($name,)+) = self;
                 let mut fields = SlotWriter::new(slots);

@@ -19,6 +19,7 @@ macro_rules! integer {
                 ValType::$ty
             }
 
+            #[inline]
             fn lift_flat(_: &mut Lifting<'_>, slots: &[u64]) -> Result<Self, Trap> {
                 Ok(slot(slots) as $rust)
             }
@@ -27,6 +28,7 @@ macro_rules! integer {
                 Ok($rust::from_le_bytes(leading(bytes)))
             }
 
+            #[inline]
             fn lower_flat(&self, _: &mut dyn Side, slots: &mut [u64]) -> Result<(), Trap> {
                 set_slot(slots, u64::from((*self as $core).cast_unsigned()));
                 Ok(())
@@ -53,6 +55,7 @@ macro_rules! float {
                 ValType::$ty
             }
 
+            #[inline]
             fn lift_flat(_: &mut Lifting<'_>, slots: &[u64]) -> Result<Self, Trap> {
                 Ok($canonical(<$rust>::from_bits(slot(slots) as $bits)))
             }
@@ -61,6 +64,7 @@ macro_rules! float {
                 Ok($canonical(<$rust>::from_le_bytes(leading(bytes))))
             }
 
+            #[inline]
             fn lower_flat(&self, _: &mut dyn Side, slots: &mut [u64]) -> Result<(), Trap> {
                 set_slot(slots, $canonical(*self).to_bits().into());
                 Ok(())
@@ -83,6 +87,7 @@ impl Typed for u8 {
         ValType::U8
     }
 
+    #[inline]
     fn lift_flat(_: &mut Lifting<'_>, slots: &[u64]) -> Result<Self, Trap> {
         Ok(slot(slots) as u8)
     }
@@ -91,6 +96,7 @@ impl Typed for u8 {
         Ok(u8::from_le_bytes(leading(bytes)))
     }
 
+    #[inline]
     fn lower_flat(&self, _: &mut dyn Side, slots: &mut [u64]) -> Result<(), Trap> {
         set_slot(slots, (*self).into());
         Ok(())
@@ -121,6 +127,7 @@ impl Typed for bool {
         ValType::Bool
     }
 
+    #[inline]
     fn lift_flat(_: &mut Lifting<'_>, slots: &[u64]) -> Result<Self, Trap> {
         Ok(slot(slots) as u32 != 0)
     }
@@ -129,6 +136,7 @@ impl Typed for bool {
         Ok(leading::<1>(bytes) != [0])
     }
 
+    #[inline]
     fn lower_flat(&self, _: &mut dyn Side, slots: &mut [u64]) -> Result<(), Trap> {
         set_slot(slots, (*self).into());
         Ok(())
@@ -147,6 +155,7 @@ impl Typed for char {
         ValType::Char
     }
 
+    #[inline]
     fn lift_flat(_: &mut Lifting<'_>, slots: &[u64]) -> Result<Self, Trap> {
         checked_char(slot(slots) as u32)
     }
@@ -155,6 +164,7 @@ impl Typed for char {
         checked_char(u32::from_le_bytes(leading(bytes)))
     }
 
+    #[inline]
     fn lower_flat(&self, _: &mut dyn Side, slots: &mut [u64]) -> Result<(), Trap> {
         set_slot(slots, u32::from(*self).into());
         Ok(())

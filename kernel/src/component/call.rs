@@ -8,6 +8,7 @@ use abi::value::Value;
 use super::guest::{Guest, call_slot};
 use super::letter::{Letter, Parcel, result_types};
 use super::linked::ExportedFunc;
+use super::observe::edge_tally::Begun;
 use super::observe::{dump, taps};
 use super::onlooker;
 use super::running::Running;
@@ -61,40 +62,76 @@ pub(super) fn guarded<T>(
     func: &ExportedFunc,
     work: impl FnOnce(&mut Domain) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    if let Some(what) = func.unsupported {
-        return Err(Fault::new(Trap::Unsupported(what)));
-    }
+    let mut opened = Opened::default();
+    open(domain, func, &mut opened)?;
+    let result = work(domain);
+    close(domain, func, &opened, result.as_ref().err())?;
+    result
+}
+
+/// A call that is being made: what is put back when it is over.
+#[derive(Default)]
+pub(super) struct Opened {
+    scopes: usize,
+    taps: usize,
+    before: u32,
+    begun: Option<(u32, Begun)>,
+}
+
+/// Begins a call of this function, if it may be entered.
+///
+/// # Errors
+/// [`Trap::CannotEnter`] if an earlier fault ended the process.
+pub(super) fn open(domain: &mut Domain, func: &ExportedFunc, opened: &mut Opened) -> Result<(), Box<Fault>> {
     let process = func.callee.process;
-    if domain.flags(process) & MAY_ENTER == 0 {
-        return Err(fault_in(domain, process, Trap::CannotEnter));
+    if func.unsupported.is_some() || domain.flags(process) & MAY_ENTER == 0 {
+        return Err(Box::new(unopened(domain, func)));
     }
     let running = Running::of_mut(domain);
     // A task begins with an empty context.
     running.contexts[process as usize] = [0; 2];
-    let (depth, open) = (running.handles.depth(), running.taps.len());
+    (opened.scopes, opened.taps) = (running.handles.depth(), running.taps.len());
     if func.lends {
-        running.handles.enter()?;
+        running.handles.enter().map_err(Fault::from)?;
     }
-    let before = running.standing.enter(process);
-    let begun = func.edge.map(|edge| (edge, running.tallies[edge as usize].begin()));
-    let result = work(domain);
-    if let Err(fault) = &result {
-        taps::unwind(domain, open, fault);
+    opened.before = running.standing.enter(process);
+    opened.begun = func.edge.map(|edge| (edge, running.tallies[edge as usize].begin()));
+    Ok(())
+}
+
+#[cold]
+fn unopened(domain: &Domain, func: &ExportedFunc) -> Fault {
+    match func.unsupported {
+        Some(what) => Fault::new(Trap::Unsupported(what)),
+        None => fault_in(domain, func.callee.process, Trap::CannotEnter),
+    }
+}
+
+/// Ends it, with the fault that it ended with, if it did.
+///
+/// # Errors
+/// A borrow is left in a callee that returned.
+pub(super) fn close(
+    domain: &mut Domain,
+    func: &ExportedFunc,
+    opened: &Opened,
+    fault: Option<&Fault>,
+) -> Result<(), Box<Fault>> {
+    let process = func.callee.process;
+    if let Some(fault) = fault {
+        taps::unwind(domain, opened.taps, fault);
     }
     let running = Running::of_mut(domain);
-    if let Some((edge, begun)) = begun {
-        running.tallies[edge as usize].end(begun, result.is_err());
+    if let Some((edge, begun)) = opened.begun {
+        running.tallies[edge as usize].end(begun, fault.is_some());
     }
-    running.standing.leave(before);
+    running.standing.leave(opened.before);
     if let Some(meter) = running.standing.meter(process) {
         ProcessMeter::count(&meter.calls, 1);
     }
-    let closed = if func.lends && result.is_ok() { running.handles.exit() } else { Ok(()) };
-    running.handles.unwind(depth);
-    match closed {
-        Ok(()) => result,
-        Err(trap) => Err(blame(domain, process, trap)),
-    }
+    let closed = if func.lends && fault.is_none() { running.handles.exit() } else { Ok(()) };
+    running.handles.unwind(opened.scopes);
+    closed.map_err(|trap| Box::new(blame(domain, process, trap)))
 }
 
 fn call_in_scope(domain: &mut Domain, func: &ExportedFunc, args: &[Value]) -> Result<Option<Value>, Fault> {

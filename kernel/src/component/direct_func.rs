@@ -7,7 +7,7 @@ use abi::fault::{Fault, Trap};
 use abi::limits::MAX_FLAT_PARAMS;
 use abi::typed::{Typed, exported};
 
-use super::call::{blame, count_bytes, guarded};
+use super::call::{Opened, blame, close, count_bytes, open};
 use super::guest::{Guest, call_in_place};
 use super::linked::ExportedFunc;
 use super::tree::Tree;
@@ -43,19 +43,23 @@ impl<P: Typed, R: Typed> DirectFunc<P, R> {
     /// # Errors
     /// The fault; [`Trap::CannotEnter`] if an earlier one ended the process.
     pub fn call(&self, tree: &mut Tree, params: &P) -> Result<R, Fault> {
-        let mut domain = tree.enter(self.func.domain)?;
-        guarded(&mut domain, &self.func, |domain| {
-            count_bytes(domain, &self.func, P::LAYOUT.size.into(), R::LAYOUT.size.into());
-            if P::FLAT <= 4 {
-                self.run::<4>(domain, params)
-            } else {
-                self.run::<MAX_FLAT_PARAMS>(domain, params)
-            }
-        })
+        let mut entered = tree.enter(self.func.domain)?;
+        let (domain, func) = (&mut *entered, &self.func);
+        let mut opened = Opened::default();
+        open(domain, func, &mut opened)?;
+        let result = if P::FLAT <= 4 {
+            self.run::<4>(domain, params)
+        } else {
+            self.run::<MAX_FLAT_PARAMS>(domain, params)
+        };
+        count_bytes(domain, func, P::LAYOUT.size.into(), R::LAYOUT.size.into());
+        close(domain, func, &opened, result.as_ref().err().map(|fault| &**fault))?;
+        result.map_err(|fault| *fault)
     }
 
     /// Parameters and results are in `SLOTS` slots, which are enough.
-    fn run<const SLOTS: usize>(&self, domain: &mut Domain, params: &P) -> Result<R, Fault> {
+    #[inline]
+    fn run<const SLOTS: usize>(&self, domain: &mut Domain, params: &P) -> Result<R, Box<Fault>> {
         let callee = &self.func.callee;
         let mut core = [0; SLOTS];
         let lowered = exported::lower_params(&mut Guest::new(domain, callee), params, &mut core);
@@ -73,7 +77,7 @@ impl<P: Typed, R: Typed> DirectFunc<P, R> {
                 }
                 Ok(value)
             }
-            Err(trap) => Err(blame(domain, callee.process, trap)),
+            Err(trap) => Err(Box::new(blame(domain, callee.process, trap))),
         }
     }
 }

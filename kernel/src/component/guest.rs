@@ -27,6 +27,7 @@ pub(super) struct Guest<'d> {
 
 impl<'d> Guest<'d> {
     /// The side of `endpoint`, whose slots are filled.
+    #[inline]
     pub fn new(domain: &'d mut Domain, endpoint: &'d Endpoint) -> Guest<'d> {
         Guest { domain, endpoint, memory: OnceCell::new() }
     }
@@ -85,23 +86,27 @@ unsafe impl Send for Ready {}
 ///
 /// # Errors
 /// The guest's fault.
-#[inline]
-pub(super) fn call_in_place<const SLOTS: usize>(
+pub(super) fn call_in_place(
     domain: &mut Domain,
     process: u32,
     slot: u32,
     shape: (usize, usize),
-    values: &mut [u128; SLOTS],
-) -> Result<(), Fault> {
+    values: &mut [u128],
+) -> Result<(), Box<Fault>> {
     let running = Running::of(domain);
     let depth = Depth { scopes: running.handles.depth(), taps: running.taps.len() };
     let target = match running.ready.get(slot as usize) {
-        Some(Some(ready)) if ready.shape == shape && shape.0.max(shape.1) <= SLOTS => ready.target,
-        _ => make_ready(domain, slot, shape, SLOTS)?,
+        Some(Some(ready)) if ready.shape == shape && shape.0.max(shape.1) <= values.len() => ready.target,
+        _ => make_ready(domain, slot, shape, values.len())?,
     };
     // SAFETY: a function of this domain with the entry of its signature, for which there are slots enough.
-    let result = unsafe { domain.enter(Some(process), target, values.as_mut_ptr()) };
-    result.inspect_err(|fault| depth.unwind(domain, fault))
+    match unsafe { domain.enter(Some(process), target, values.as_mut_ptr()) } {
+        Ok(()) => Ok(()),
+        Err(fault) => {
+            depth.unwind(domain, &fault);
+            Err(fault)
+        }
+    }
 }
 
 /// Finds out what a call of the function in a slot needs: once in a life of the domain.

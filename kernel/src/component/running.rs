@@ -100,11 +100,13 @@ impl Running {
     }
 
     /// What runs in a domain with [`super::hooks::Hooks`].
+    #[inline]
     pub fn of(domain: &Domain) -> &Running {
         domain.state().expect("a domain with these hooks is made with this state")
     }
 
     /// The same, to change.
+    #[inline]
     pub fn of_mut(domain: &mut Domain) -> &mut Running {
         domain.state_mut().expect("a domain with these hooks is made with this state")
     }

@@ -64,6 +64,7 @@ pub(super) struct ProcessMeter {
 impl ProcessMeter {
     /// Counts a call into the process, what it brought, what went out. Only whoever executes the domain counts,
     /// so nothing has to be locked.
+    #[inline]
     pub fn count(counter: &AtomicU64, more: u64) {
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
     }
@@ -247,6 +248,7 @@ impl Standing {
     }
 
     /// What a process has used.
+    #[inline]
     pub fn meter(&self, process: u32) -> Option<&ProcessMeter> {
         self.meters.get(process as usize)
     }

@@ -136,10 +136,12 @@ impl Domain {
     ) -> Result<(), Fault> {
         let target = Target { entry, ctx: self.vm(), code: std::ptr::null() };
         // SAFETY: the caller's promises; it has no other use for a code.
-        unsafe { self.enter(Some(process), target, slots.cast()) }
+        unsafe { self.enter(Some(process), target, slots.cast()) }.map_err(|fault| *fault)
     }
 
     /// Runs a function of this domain with its values in slots.
+    ///
+    /// A fault is boxed: it is large, and who passes a result on would copy the room for it.
     ///
     /// Never inlined: guest code may go on on another OS thread, so who calls guests twice must not keep the address of
     /// a thread-local that is used here.
@@ -153,7 +155,7 @@ impl Domain {
         process: Option<u32>,
         target: Target,
         values: *mut u128,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Box<Fault>> {
         prepare_thread().map_err(no_memory)?;
         let this: *mut Domain = self;
         self.record.set(DOMAIN.cast_unsigned(), this);
@@ -174,7 +176,7 @@ impl Domain {
                 self.stacks.truncate(self.stacks.len() - usize::from(!nested));
                 Ok(())
             }
-            Err(faulted) => Err(self.cut_off(&faulted, nested)),
+            Err(faulted) => Err(Box::new(self.cut_off(&faulted, nested))),
         }
     }
 

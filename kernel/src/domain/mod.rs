@@ -179,6 +179,7 @@ impl Domain {
     }
 
     /// What was given as [`DomainOptions::state`], if it is a `T`.
+    #[inline]
     #[must_use]
     pub fn state<T: Any>(&self) -> Option<&T> {
         let state: *const (dyn Any + Send) = &raw const *self.state;
@@ -187,6 +188,7 @@ impl Domain {
     }
 
     /// What was given as [`DomainOptions::state`], if it is a `T`.
+    #[inline]
     #[must_use]
     pub fn state_mut<T: Any>(&mut self) -> Option<&mut T> {
         let state: *mut (dyn Any + Send) = &raw mut *self.state;
