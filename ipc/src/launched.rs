@@ -54,6 +54,10 @@ pub struct DomainView {
     pub cpu_ns: u64,
     /// The same by process of the domain, as ticks saw it: what ran between ticks is missing.
     pub cpu_samples_ns: Vec<u64>,
+    /// Where and how it runs.
+    pub placement: Placement,
+    /// The OS process that it runs in, if that is one of its own and up.
+    pub os_pid: Option<u32>,
 }
 
 /// What the domains of a tree and whoever holds the tree share.
@@ -291,6 +295,8 @@ impl Launched {
                 calls: actor.calls(),
                 cpu_ns: desk.account.used_ns(),
                 cpu_samples_ns: desk.account.samples(),
+                placement: desk.placement,
+                os_pid: self.tree().confinement(number).and_then(|confinement| confinement.process_id),
             }
         };
         (0..).zip(&self.0.desks).map(view).collect()

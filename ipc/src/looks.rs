@@ -31,6 +31,16 @@ impl Launched {
         self.tree().handles(process, thread, timeout)
     }
 
+    /// Elements of the tables of a process, by its index in the tree, and of all processes of its domain together.
+    ///
+    /// # Errors
+    /// [`Unseen`]
+    pub fn table_elements(&self, process: usize, timeout: Duration) -> Result<(u64, u64), Unseen> {
+        let actor = self.actor_of(process);
+        let thread = actor.as_ref().and_then(|actor| actor.thread());
+        self.tree().table_elements(process, thread, timeout)
+    }
+
     /// Writes the core dump of a process, by its index in the tree, whatever it is doing; gives its length. Its domain
     /// stands still meanwhile; `timeout` is how long to wait until it does.
     ///

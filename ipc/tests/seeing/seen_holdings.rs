@@ -29,6 +29,17 @@ fn memories_say_where_they_are_and_how_much_of_them_is_there() {
     assert_eq!(launched.tree().memory_maps(99), []);
 }
 
+#[test]
+fn tables_are_counted_by_process_and_domain() {
+    let system = system();
+    for (isolate, beside) in [(Isolate::default(), 2), (Isolate::All, 0)] {
+        let launched = launch(&system, isolate, OnFault::Trap);
+        let elements = |name: &str| launched.table_elements(process(&launched, name), SOON).unwrap();
+        assert_eq!((elements("front"), elements("store")), ((2, 2), (0, beside)));
+        assert!(launched.table_elements(99, SOON).is_err());
+    }
+}
+
 fn handles(launched: &Launched, name: &str) -> Vec<HandleRow> {
     launched.handles(process(launched, name), SOON).unwrap()
 }

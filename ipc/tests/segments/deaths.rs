@@ -133,7 +133,7 @@ fn a_domain_that_waits_for_itself_is_told() {
 #[test]
 fn a_process_that_is_locked_down_can_do_nothing_but_compute() {
     let town = Town::new(Plan { apart: &["depot"], argument: Some(PROBE), ..Plan::default() });
-    let (_, held) = town.launched.tree().confinement(town.domain("depot")).unwrap();
+    let held = town.launched.tree().confinement(town.domain("depot")).unwrap().held.join("\n");
     let attempts: Vec<&str> = held.lines().filter(|line| line.contains(": ")).collect();
     let tried: Vec<&str> =
         attempts.iter().filter_map(|line| line.split_once(": ").map(|(name, _)| name)).collect();

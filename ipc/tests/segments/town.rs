@@ -188,7 +188,7 @@ impl Town {
 
     /// The OS process of depot.
     pub fn process_id(&self) -> i32 {
-        let (id, _) = self.launched.tree().confinement(self.domain("depot")).unwrap();
-        i32::try_from(id.unwrap()).unwrap()
+        let confinement = self.launched.tree().confinement(self.domain("depot")).unwrap();
+        i32::try_from(confinement.process_id.unwrap()).unwrap()
     }
 }

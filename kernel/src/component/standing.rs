@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use abi::fault::{Fault, Trap};
 use abi::state::ProcessState;
 
+use super::apart::Confinement;
 use super::observe::code_slots::Slots;
 use crate::instance::Instance;
 use crate::jit::library::Library;
@@ -38,6 +39,8 @@ struct State {
     ended: Option<Trap>,
     /// When this life began.
     began: Option<Instant>,
+    /// What keeps the OS process of this life from harm, if that is another one.
+    confinement: Option<Confinement>,
 }
 
 /// One process.
@@ -119,6 +122,16 @@ impl Standing {
         }
         self.slots.add(instance);
         self.note_memory(process);
+    }
+
+    /// This life runs in another OS process.
+    pub fn confine(&self, confinement: Confinement) {
+        self.state().confinement = Some(confinement);
+    }
+
+    /// What keeps that from harm, until this life ends.
+    pub fn confinement(&self) -> Option<Confinement> {
+        self.state().confinement.clone()
     }
 
     /// A process in another OS process has loaded a library.
@@ -222,6 +235,7 @@ impl Standing {
             }
         }
         state.ended.get_or_insert_with(|| why.clone());
+        state.confinement = None;
         for meter in &self.meters {
             meter.handles.store(0, Ordering::Relaxed);
         }

@@ -11,7 +11,7 @@ use abi::state::ProcessState;
 use abi::types::ResourceType;
 use abi::value::{Resource, Value};
 
-use super::apart::{self, Apart};
+use super::apart::{self, Apart, Confinement};
 use super::call;
 use super::carrier::{Carrier, Deed, Server, Undelivered};
 use super::error::LaunchError;
@@ -297,11 +297,11 @@ impl Tree {
         self.peers.is_apart(domain)
     }
 
-    /// The OS process that a domain runs in, if it is another one, and what keeps that from harm, in its own words. None
-    /// while it executes something.
+    /// The OS process that a domain runs in, if it is another one, and what keeps that from harm; none between its lives.
+    /// Waits for nobody.
     #[must_use]
-    pub fn confinement(&self, domain: u32) -> Option<(Option<u32>, String)> {
-        self.peers.is_apart(domain).then(|| self.peers.confinement(domain)).flatten()
+    pub fn confinement(&self, domain: u32) -> Option<Confinement> {
+        self.peers.is_apart(domain).then(|| self.peers.standing(domain).confinement()).flatten()
     }
 
     /// The state that was given to [`Tree::launch`].

@@ -28,12 +28,6 @@ impl Peers {
         let held = self.proxy_of(number).lock();
         if held.is_some() { Ok(EnteredProxy(held)) } else { Err(self.gone(number)) }
     }
-
-    /// What keeps the process of a domain from harm, and which it is, if nobody executes it now.
-    pub fn confinement(&self, number: u32) -> Option<(Option<u32>, String)> {
-        let held = self.proxy_of(number).try_lock()?;
-        held.as_ref().map(|proxy| (proxy.process_id(), proxy.confinement().to_owned()))
-    }
 }
 
 struct EnteredProxy<'p>(Held<'p, Option<Proxy>>);
@@ -63,7 +57,9 @@ pub(in crate::component) fn begin(peers: &Peers, number: u32) -> Result<(), Laun
     let image = blueprint.image().map_err(refused)?;
     let memory_bytes = memory_limit(peers, number);
     let line = starter.start(&Needs { image, memory_bytes }).map_err(refused)?;
-    let proxy = Proxy::begin(line, peers, &order).map_err(|fault| refused(fault.to_string()))?;
+    let (proxy, confinement) =
+        Proxy::begin(line, peers, &order).map_err(|fault| refused(fault.to_string()))?;
+    peers.standing(number).confine(confinement);
     *peers.proxy_of(number).lock() = Some(proxy);
     Ok(())
 }

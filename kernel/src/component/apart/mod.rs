@@ -102,6 +102,15 @@ impl Cut {
     }
 }
 
+/// What keeps a process that domains run in from harm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confinement {
+    /// The process, as the operating system names it.
+    pub process_id: Option<u32>,
+    /// What holds in it, in its own words.
+    pub held: Vec<String>,
+}
+
 /// Starts processes for domains.
 pub trait Starter: Send + Sync {
     /// Starts a process that runs [`resident::Resident`] at the other end of the connection.

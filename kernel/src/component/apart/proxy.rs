@@ -15,7 +15,7 @@ use abi::wire::{Cursor, Piece, Slot, WireError};
 use super::frame::{self, News, Order, Outcome, Request, Said};
 use super::ledger::{Forged, Ledger};
 use super::scratch::{self, Caller};
-use super::{Cut, Line};
+use super::{Confinement, Cut, Line};
 use crate::component::carrier::Crossing;
 use crate::component::hooks::destroy;
 use crate::component::letter::{Letter, Parcel, param_types, result_types};
@@ -57,8 +57,6 @@ pub(in crate::component) struct Proxy {
     said: Vec<u8>,
     /// Why it is of no use any more.
     over: Option<Trap>,
-    /// What keeps the process from harm, as it says itself.
-    confinement: String,
 }
 
 /// How what was asked for ended, and what came with that: handles, and a frame with the bytes of values in it from somewhere
@@ -74,11 +72,16 @@ enum Heard {
 }
 
 impl Proxy {
-    /// Connects with a process that has just been started, and tells it what it is to be. It says when it is up.
+    /// Connects with a process that has just been started, and tells it what it is to be. It says when it is up, and what
+    /// keeps it from harm.
     ///
     /// # Errors
     /// Why it is not.
-    pub(super) fn begin(line: Box<dyn Line>, peers: &Peers, order: &Order) -> Result<Proxy, Fault> {
+    pub(super) fn begin(
+        line: Box<dyn Line>,
+        peers: &Peers,
+        order: &Order,
+    ) -> Result<(Proxy, Confinement), Fault> {
         let funcs = peers.linked.callables(order.domain);
         let mut numbers: HashMap<u32, Vec<u32>> = HashMap::new();
         for (number, func) in (0..).zip(&funcs) {
@@ -98,28 +101,18 @@ impl Proxy {
             received: Vec::new(),
             said: Vec::new(),
             over: None,
-            confinement: String::new(),
         };
         order.put(&mut proxy.said);
         match proxy.exchange(peers, &[])? {
             (Outcome::Refused(why), ..) => Err(Fault::new(Trap::Host(why))),
             (_, _, (frame, from)) => {
                 let bytes = frame.get(from..).unwrap_or(&[]);
-                proxy.confinement =
-                    String::from_utf8_lossy(&bytes[..bytes.len().min(WIRE_TEXT_BYTES)]).into();
-                Ok(proxy)
+                let text = String::from_utf8_lossy(&bytes[..bytes.len().min(WIRE_TEXT_BYTES)]);
+                let held = text.lines().map(str::to_owned).collect();
+                let confinement = Confinement { process_id: proxy.line.process_id(), held };
+                Ok((proxy, confinement))
             }
         }
-    }
-
-    /// What keeps the process from harm.
-    pub fn confinement(&self) -> &str {
-        &self.confinement
-    }
-
-    /// The process, as the operating system names it.
-    pub fn process_id(&self) -> Option<u32> {
-        self.line.process_id()
     }
 
     /// Executes steps of the launch, `from` up to `to`.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use abi::fault::Trap;
 use abi::handle::Kind;
 use abi::types::ResourceType;
 
@@ -9,6 +10,7 @@ use super::super::linked::{Linked, Place};
 use super::super::running::Running;
 use super::super::tree::Tree;
 use super::inside::Unseen;
+use crate::instance::Instance;
 use crate::os::page;
 use crate::quota::{DomainQuota, Quota};
 use crate::sched::thread::Thread;
@@ -91,9 +93,7 @@ impl Tree {
         thread: Option<&Thread>,
         timeout: Duration,
     ) -> Result<Vec<HandleRow>, Unseen> {
-        let nobody = || abi::fault::Trap::Gone("the tree has no such process".to_owned());
-        let info = self.linked().processes().get(process).ok_or_else(|| Unseen::Gone(nobody()))?;
-        let Place { domain, process } = info.place;
+        let Place { domain, process } = self.place(process)?;
         self.look(domain, thread, timeout, |domain, _| {
             let running = Running::of(domain);
             let table = running.handles.tables.get(process as usize);
@@ -107,6 +107,31 @@ impl Tree {
             };
             table.into_iter().flat_map(|table| table.rows()).map(row).collect()
         })
+    }
+
+    /// Elements of the tables of a process, and of all processes of its domain together. As for [`Tree::handles`] its domain
+    /// is held for a moment.
+    ///
+    /// # Errors
+    /// [`Unseen`]
+    pub fn table_elements(
+        &self,
+        process: usize,
+        thread: Option<&Thread>,
+        timeout: Duration,
+    ) -> Result<(u64, u64), Unseen> {
+        let Place { domain, process } = self.place(process)?;
+        self.look(domain, thread, timeout, |domain, _| {
+            let own = domain.instances().filter(|instance| instance.process == Some(process));
+            let own = own.map(Instance::own_table_elements).sum();
+            (own, domain.instances().map(Instance::own_table_elements).sum())
+        })
+    }
+
+    fn place(&self, process: usize) -> Result<Place, Unseen> {
+        let info = self.linked().processes().get(process);
+        let nobody = || Unseen::Gone(Trap::Gone("the tree has no such process".to_owned()));
+        info.map(|info| info.place).ok_or_else(nobody)
     }
 
     /// The limits of a process, and of all processes of its domain together.
