@@ -205,11 +205,14 @@ impl Module {
         self.export_index.get(name).map(|&at| self.exports[at].entity)
     }
 
-    /// The name that the name section gives to a function.
+    /// The name that the name section gives to a function, or else that under which it is exported.
     #[must_use]
     pub fn func_name(&self, func: u32) -> Option<&str> {
-        let at = self.func_names.binary_search_by_key(&func, |entry| entry.0).ok()?;
-        Some(&self.func_names[at].1)
+        if let Ok(at) = self.func_names.binary_search_by_key(&func, |entry| entry.0) {
+            return Some(&self.func_names[at].1);
+        }
+        let exported = self.exports.iter().find(|export| export.entity == Entity::Func(func));
+        exported.map(|export| &*export.name)
     }
 
     /// A function's signature number.

@@ -179,7 +179,7 @@ fn who_is_restarted_has_fresh_state_and_the_next_generation() {
         let heard = rig.heard();
         assert_eq!(
             heard[0],
-            "b FAULT: wasm `unreachable` instruction executed in m!function 0 of /t/b (gen0)"
+            "b FAULT: wasm `unreachable` instruction executed in m!poke of /t/b (gen0)"
         );
         assert!(heard[1].contains("(restart 1 of 3 within"), "{heard:?}");
         assert!(heard.contains(&"b started (gen1)".to_owned()), "{heard:?}");
