@@ -1,8 +1,10 @@
 //! Trees that run and are supervised: what the rules order is what is done. Most run on a simulated machine, in an order that a
 //! seed decides.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
+use std::time::{Duration, Instant};
 
 use abi::fault::{Fault, Trap};
 use abi::value::Value;
@@ -177,10 +179,7 @@ fn who_is_restarted_has_fresh_state_and_the_next_generation() {
         rig.settle();
         assert_eq!(rig.counts(), counts, "{strategy}");
         let heard = rig.heard();
-        assert_eq!(
-            heard[0],
-            "b FAULT: wasm `unreachable` instruction executed in m!poke of /t/b (gen0)"
-        );
+        assert_eq!(heard[0], "b FAULT: wasm `unreachable` instruction executed in m!poke of /t/b (gen0)");
         assert!(heard[1].contains("(restart 1 of 3 within"), "{heard:?}");
         assert!(heard.contains(&"b started (gen1)".to_owned()), "{heard:?}");
         let supervised = rig.steward.supervised("/t/b").expect("it is supervised");
@@ -317,10 +316,13 @@ fn who_spins_is_killed_when_its_time_is_up() {
     assert!(spins.join().expect("it does not panic").is_err());
 }
 
+/// How long whoever has called may wait for an answer once nothing is restarted any more.
+const LAST_ANSWERS: Duration = Duration::from_secs(60);
+
 /// `ATOLL_RESTARTS` sets how many.
 #[test]
 fn restarts_under_calls_lose_no_reply() {
-    let count = std::env::var("ATOLL_RESTARTS").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
+    let count: u64 = std::env::var("ATOLL_RESTARTS").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
     let system = System::start(MachineOptions { workers: Some(2), ..MachineOptions::default() });
     let system = system.expect("there is a machine");
     let launched = launch(&system, OnFault::Trap);
@@ -328,32 +330,46 @@ fn restarts_under_calls_lose_no_reply() {
     let mut driver = Driver::new(&launched, &spec, &|_| None, Box::new(|_| {})).expect("all begin domains");
     let steward = Arc::new(Tended::new(Ward::new("t", "t.wat", &launched, &Arc::default()), &driver));
     let drives = std::thread::spawn(move || driver.run());
-    let callers: Vec<_> = (0..4)
-        .map(|caller| {
-            let launched = Arc::clone(&launched);
-            std::thread::spawn(move || {
-                let func = launched.func(&[["a", "b", "c", "b"][caller]]).expect("it is exported");
-                // Every call returns: with what was asked for, or with why not. The last caller asks for what traps.
-                let asked = if caller == 3 { 9 } else { 0 };
-                (0..20 * count).filter(|_| launched.call(&func, vec![Value::U32(asked)]).is_ok()).count()
-            })
+    let enough = Arc::new(AtomicBool::new(false));
+    // Every call returns: with what was asked for, or with why not. The last caller asks for what traps.
+    let callers = [("a", 0), ("b", 0), ("c", 0), ("b", 9)].map(|(name, asked)| {
+        let (launched, enough) = (Arc::clone(&launched), Arc::clone(&enough));
+        std::thread::spawn(move || {
+            let func = launched.func(&[name]).expect("it is exported");
+            let (mut calls, mut results) = (0, 0);
+            while !enough.load(Ordering::Relaxed) {
+                calls += 1;
+                results += u64::from(launched.call(&func, vec![Value::U32(asked)]).is_ok());
+            }
+            (calls, results)
         })
-        .collect();
+    });
     let restarts = |path| steward.supervised(path).expect("it is supervised").restarts;
-    for _ in 0..count {
+    while restarts("/t/b") < count {
         steward.kill("/t/b", "by a test").expect("it is there");
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(1));
     }
-    let answered: Vec<usize> = callers.into_iter().map(|caller| caller.join().expect("no panic")).collect();
-    assert!(answered[0] == 20 * count, "a is never restarted: {answered:?}");
-    assert!(answered[3] == 0 && restarts("/t/a") == 0 && restarts("/t/b") > 0, "{answered:?}");
+    enough.store(true, Ordering::Relaxed);
+    let end = Instant::now() + LAST_ANSWERS;
+    let answered = callers.map(|caller| {
+        while !caller.is_finished() {
+            assert!(Instant::now() < end, "a call is not answered");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        caller.join().expect("no panic")
+    });
+    eprintln!("{} restarts of b; (calls, results) of a, b, c, what traps: {answered:?}", restarts("/t/b"));
+    let [a, b, c, traps] = answered;
+    assert_eq!((a.0, restarts("/t/a")), (a.1, 0), "a is never restarted");
+    assert!(b.1 > 0 && c.1 > 0, "between restarts they are up");
+    assert_eq!(traps.1, 0);
     // Whatever has happened: it is up again.
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let end = Instant::now() + LAST_ANSWERS;
     for name in ["b", "c"] {
         let func = launched.func(&[name]).expect("it is exported");
         while launched.call(&func, vec![Value::U32(0)]).is_err() {
-            assert!(std::time::Instant::now() < end, "{name} does not come back");
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            assert!(Instant::now() < end, "{name} does not come back");
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
     steward.shut_down("a test");
