@@ -42,7 +42,7 @@ pub const TABLE: [(&str, &str); 10] = [
     ("127", "the file cannot be read, or no tree or process that runs has that name"),
     ("130", "interrupted: Ctrl-C ended the tree"),
     ("134", "a guest trapped"),
-    ("143", "terminated: SIGTERM ended the tree"),
+    ("143", "terminated: SIGTERM ended the tree, or `atoll down` one of `atoll run`"),
 ];
 
 impl Exit {

@@ -125,10 +125,10 @@ impl Live {
         std::mem::forget(self);
     }
 
-    /// How this process is to end, if a signal has ended the tree.
+    /// How this process is to end, if a signal or `atoll down` has ended the tree.
     #[must_use]
     pub fn interrupted(&self) -> Option<Exit> {
-        self.interrupts.exit()
+        self.interrupts.exit().or_else(|| self.steward.is_shut_down().then_some(Exit::Terminated))
     }
 
     /// What is left.

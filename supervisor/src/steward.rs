@@ -83,10 +83,7 @@ pub trait Steward: Send + Sync {
 
     /// Shuts the whole tree down in order, as one Ctrl-C does. Does not wait for its end.
     fn shut_down(&self, by: &str) {
-        for domain in 0..self.launched().tree().domain_count() {
-            // It is there: the tree has so many.
-            let _ = self.launched().kill(domain, by);
-        }
+        self.ward().end(by);
     }
 }
 
@@ -119,6 +116,14 @@ impl Ward {
     pub fn kill(&self, path: &str, by: &str) -> Result<(), Complaint> {
         let killed = self.launched.kill(domain_of(&self.launched, path)?, by);
         killed.map_err(|fault| failed(path, "killed", fault))
+    }
+
+    /// Ends all domains.
+    pub fn end(&self, by: &str) {
+        for domain in 0..self.launched.tree().domain_count() {
+            // It is there: the tree has so many.
+            let _ = self.launched.kill(domain, by);
+        }
     }
 }
 
