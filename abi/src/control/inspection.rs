@@ -3,6 +3,7 @@
 use bincode::{Decode, Encode};
 use serde::Serialize;
 
+use super::domain_row::DomainRow;
 use super::edge_row::EdgeRow;
 use super::faultview::{FaultView, FrameView};
 use super::process_row::ProcessRow;
@@ -15,6 +16,8 @@ pub struct Inspection {
     pub process: ProcessRow,
     /// The name its component gives itself.
     pub component: Option<String>,
+    /// Its domain.
+    pub domain: DomainFacts,
     /// The libraries it has loaded.
     pub libs: Vec<LibRow>,
     /// Its linear memories.
@@ -33,6 +36,33 @@ pub struct Inspection {
     pub edges: Vec<EdgeRow>,
     /// The faults of its domain that are kept and that it had a part in, oldest first.
     pub faults: Vec<FaultView>,
+    /// Why something is not known that would be here otherwise, a sentence each.
+    pub unknown: Vec<String>,
+}
+
+/// The domain of a process: who ends with it, and where they run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct DomainFacts {
+    /// The domain, in short.
+    #[serde(flatten)]
+    pub row: DomainRow,
+    /// Paths of its other processes.
+    pub shared_with: Vec<String>,
+    /// Where it runs: `anywhere`, `worker N` or `process`, as a manifest has it.
+    pub placement: String,
+    /// Its part of the processors when there is not enough for all; 100 is the usual one.
+    pub cpu_weight: u32,
+    /// What keeps its OS process from harm, if it has one of its own and that is up.
+    pub confinement: Option<ConfinementRow>,
+}
+
+/// What keeps an OS process of a domain from harm.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct ConfinementRow {
+    /// The number that the operating system gives to it.
+    pub os_pid: Option<u32>,
+    /// What holds in it, in its own words.
+    pub held: Vec<String>,
 }
 
 /// A library of a process, and who else has it.
@@ -93,8 +123,10 @@ pub struct HandleRow {
 pub struct Quota {
     /// What is limited.
     pub name: String,
-    /// What is used now.
-    pub used: u64,
+    /// Whose limit it is: `process`, or `domain` for all processes of that together.
+    pub of: String,
+    /// What is used now, if that is known.
+    pub used: Option<u64>,
     /// The most that ever was, if that is known.
     pub peak: Option<u64>,
     /// What is allowed; no limit if nothing is said.

@@ -35,4 +35,4 @@ pub mod routing;
 pub mod treeview;
 
 /// The version of the protocol. Whoever changes a message adds one.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;

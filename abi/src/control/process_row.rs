@@ -57,6 +57,8 @@ pub struct ProcessRow {
     pub calls_out: u64,
     /// Faults that ended it.
     pub faults: u64,
+    /// The last of them, if it lives again: `FAULT: …`.
+    pub last_fault: Option<String>,
     /// How long this generation has lived, nanoseconds.
     pub age_ns: u64,
 }
@@ -125,15 +127,17 @@ impl ProcessRow {
         self.path.matches('/').count().saturating_sub(1)
     }
 
-    /// What it is doing, and what its supervisor did about it.
+    /// What it is doing, what its supervisor did about it, and what ended the life before.
     #[must_use]
     pub fn story(&self) -> String {
-        let mut story = self.condition.to_string();
         let ended = matches!(self.condition, Condition::Faulted { .. } | Condition::Exited { .. });
-        if let Some(supervised) = self.supervised.as_ref().filter(|known| ended || known.restarts > 0) {
-            story.push_str(&format!(" ({supervised})"));
+        let supervised = self.supervised.as_ref().filter(|known| ended || known.restarts > 0);
+        let last = self.last_fault.as_ref().filter(|_| !ended).map(|fault| format!("last {fault}"));
+        let remarks: Vec<String> = supervised.map(ToString::to_string).into_iter().chain(last).collect();
+        if remarks.is_empty() {
+            return self.condition.to_string();
         }
-        story
+        format!("{} ({})", self.condition, remarks.join("; "))
     }
 }
 
@@ -195,6 +199,12 @@ mod tests {
         assert_eq!(
             row.story(),
             "FAULT: out of bounds memory access in store#get (restarted 2 times, permanent)"
+        );
+        row.condition = Condition::Ready;
+        row.last_fault = Some("FAULT: out of bounds memory access in store#get".to_owned());
+        assert_eq!(
+            row.story(),
+            "ready (restarted 2 times, permanent; last FAULT: out of bounds memory access in store#get)"
         );
         row.condition = Condition::Exited { why: Some("killed: a person".to_owned()) };
         row.supervised = supervised(1, true);

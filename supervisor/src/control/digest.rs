@@ -10,6 +10,7 @@ use abi::state::ProcessState;
 use ipc::launched::DomainView;
 use kernel::component::tree::ProcessView;
 
+use super::os_process;
 use crate::blame;
 use crate::steward::{Steward, Supervised};
 
@@ -20,7 +21,7 @@ pub fn summary(steward: &dyn Steward, age: Duration) -> TreeSummary {
     let domains = launched.domains();
     let tree = launched.tree();
     let views = tree.processes();
-    let has_faulted = views.iter().any(|view| view.state == ProcessState::Faulted);
+    let has_faulted = views.iter().any(|view| view.meters.faults > 0);
     let faults = if has_faulted { tree.faults() } else { Vec::new() };
     let last_faults = last_faults(&faults);
     let processes = views.iter().map(|view| {
@@ -76,6 +77,9 @@ pub fn process(
         calls: view.meters.calls,
         calls_out: view.meters.host_calls,
         faults: view.meters.faults,
+        last_fault: fault
+            .filter(|_| view.meters.faults > 0 && view.state != ProcessState::Faulted)
+            .map(|fault| faulted(Some(fault)).to_string()),
         age_ns: nanoseconds(view.age),
     }
 }
@@ -98,15 +102,19 @@ fn condition(
         ProcessState::Starting => Condition::Starting,
         ProcessState::Ready => Condition::Ready,
         ProcessState::Running => running(domain, domains),
-        ProcessState::Faulted => Condition::Faulted {
-            trap: fault
-                .map_or_else(|| "its record is not kept any more".to_owned(), |fault| fault.trap.to_string()),
-            place: fault.and_then(place),
-        },
+        ProcessState::Faulted => faulted(fault),
         ProcessState::Exited => {
             let why = domain.and_then(|domain| domain.ended.as_ref());
             Condition::Exited { why: why.map(ToString::to_string) }
         }
+    }
+}
+
+fn faulted(fault: Option<&Fault>) -> Condition {
+    let forgotten = || "its record is not kept any more".to_owned();
+    Condition::Faulted {
+        trap: fault.map_or_else(forgotten, |fault| fault.trap.to_string()),
+        place: fault.and_then(place),
     }
 }
 
@@ -121,6 +129,8 @@ fn running(domain: Option<&DomainView>, domains: &[DomainView]) -> Condition {
             generation: other.id.generation,
             mailbox: count(other.waiting),
         },
+        // Its thread here waits all the time for what happens there.
+        None if domain.os_pid.is_some_and(os_process::is_running) => Condition::Running,
         None if domain.is_idle => Condition::WaitingForHost,
         None => Condition::Running,
     }
@@ -142,7 +152,7 @@ pub fn domain_row(view: &DomainView) -> DomainRow {
         generation: view.id.generation,
         begins_with: view.name.clone(),
         cpu_ns: view.cpu_ns,
-        cpu_cap: None,
+        cpu_cap: view.placement.share.cap,
         waiting: count(view.waiting),
         most_waiting: count(view.most_waiting),
         calls: view.calls,

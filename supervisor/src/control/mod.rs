@@ -10,6 +10,7 @@
 //! - [`calling`]: functions called from outside; [`traces`]: edges, and calls over them; [`routes`]: who provides what;
 //!   [`dumps`]: core dumps
 //! - [`exposition`], [`scraping`]: meters for Prometheus, over HTTP
+//! - [`os_process`]: what the operating system knows of a process that a domain runs in
 //! - [`dialing`]: the other end: trees that run, and a line to one; [`addressing`]: which one a person means
 
 pub mod addressing;
@@ -20,6 +21,7 @@ pub mod digest;
 mod dumps;
 pub mod exposition;
 pub mod listening;
+mod os_process;
 pub mod patience;
 pub mod reception;
 pub mod routes;

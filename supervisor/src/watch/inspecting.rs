@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use abi::control::edge_row::{EdgeRow, Latency};
 use abi::control::faultview::FaultView;
-use abi::control::inspection::{Inspection, MemoryMap, Quota, ThreadRow};
+use abi::control::inspection::{ConfinementRow, DomainFacts, Inspection, MemoryMap, Quota, ThreadRow};
 use abi::control::request::Request;
 use abi::control::response::Response;
 use abi::control::treeview::{ProcessView, ProviderView, TreeView};
+use kernel::sched::account::WEIGHT_ONE;
 
 use super::asking::as_fault;
 use super::columns::{Side, harmless, span, table, thousands, width};
@@ -23,6 +24,9 @@ use crate::jsontext::json;
 use crate::live::Aftermath;
 use crate::paint::{Paint, Role};
 use crate::treetext::{bytes, count};
+
+/// How many of the processes that share a domain are named.
+const NAMED: usize = 8;
 
 /// The tree that runs under a name, or the part below one of its processes; nothing if nobody has that name.
 ///
@@ -85,6 +89,7 @@ pub fn inspect(args: &Inspect, paint: Paint) -> Result<Exit, Trouble> {
 #[must_use]
 pub fn render(inspection: &Inspection, width: Option<usize>, paint: Paint) -> String {
     let mut page = Page { text: head(inspection, paint), width, paint };
+    page.confinement(&inspection.domain);
     page.libs(inspection);
     page.memories(&inspection.memories);
     page.handles(inspection);
@@ -93,6 +98,7 @@ pub fn render(inspection: &Inspection, width: Option<usize>, paint: Paint) -> St
     page.imports(inspection);
     page.edges(&inspection.edges);
     page.faults(inspection);
+    page.unknown(&inspection.unknown);
     page.text
 }
 
@@ -110,13 +116,41 @@ fn head(inspection: &Inspection, paint: Paint) -> String {
     if let Some(component) = &inspection.component {
         fact("component", harmless(component));
     }
-    fact("domain", process.domain.to_string());
+    fact("domain", domain(&inspection.domain));
     if let Some(known) = &process.supervised {
         fact("supervisor", harmless(&format!("{}, {}: {known}", known.supervisor, known.strategy)));
     }
     let (calls, out) = (thousands(process.calls), thousands(process.calls_out));
     fact("calls", format!("{calls} in, {out} out, {}", count(process.faults as usize, "fault")));
-    fact("cpu", format!("{} in {}", span(process.cpu_ns), span(process.age_ns)));
+    let lives = match process.generation {
+        0 => format!(" in {}", span(process.age_ns)),
+        before => format!(" in {} lives, the last of which began {} ago", before + 1, span(process.age_ns)),
+    };
+    fact("cpu", span(process.cpu_ns) + &lives);
+    text
+}
+
+/// Which domain it is, who else is in it, and where it runs if that is not just anywhere.
+fn domain(facts: &DomainFacts) -> String {
+    let mut text = facts.row.domain.to_string();
+    let (named, more) = facts.shared_with.split_at(facts.shared_with.len().min(NAMED));
+    if !named.is_empty() {
+        push(&mut text, format_args!(", with {}", harmless(&named.join(", "))));
+    }
+    if !more.is_empty() {
+        push(&mut text, format_args!(" and {} more", more.len()));
+    }
+    match (&*facts.placement, &facts.confinement) {
+        (_, Some(ConfinementRow { os_pid: Some(os_pid), .. })) => {
+            push(&mut text, format_args!(", in OS process {os_pid}"));
+        }
+        ("process", _) => text.push_str(", in an OS process of its own"),
+        ("anywhere" | "", _) => {}
+        (place, _) => push(&mut text, format_args!(", at {}", harmless(place))),
+    }
+    if facts.cpu_weight != WEIGHT_ONE {
+        push(&mut text, format_args!(", cpu weight {}", facts.cpu_weight));
+    }
     text
 }
 
@@ -143,6 +177,26 @@ impl Page {
 
     fn title(&mut self, title: &str) {
         push(&mut self.text, format_args!("\n{}\n", self.paint.text(Role::Name, title)));
+    }
+
+    fn confinement(&mut self, domain: &DomainFacts) {
+        if let Some(confinement) = &domain.confinement {
+            self.list("what keeps its OS process from harm", &confinement.held);
+        }
+    }
+
+    fn unknown(&mut self, unknown: &[String]) {
+        self.list("not known", unknown);
+    }
+
+    fn list(&mut self, title: &str, lines: &[String]) {
+        if lines.is_empty() {
+            return;
+        }
+        self.title(title);
+        for line in lines {
+            push(&mut self.text, format_args!("  {}\n", harmless(line)));
+        }
     }
 
     fn libs(&mut self, inspection: &Inspection) {
@@ -216,8 +270,13 @@ impl Page {
     }
 
     fn quotas(&mut self, quotas: &[Quota]) {
-        let headings =
-            [("QUOTA", Side::Left), ("USED", Side::Right), ("PEAK", Side::Right), ("ALLOWED", Side::Right)];
+        let headings = [
+            ("QUOTA", Side::Left),
+            ("OF", Side::Left),
+            ("USED", Side::Right),
+            ("PEAK", Side::Right),
+            ("ALLOWED", Side::Right),
+        ];
         let rows = quotas.iter().map(|quota| {
             let amount = |amount: u64| match &*quota.unit {
                 "bytes" => bytes(amount),
@@ -225,9 +284,9 @@ impl Page {
                 "per mille" => format!("{}.{} %", amount / 10, amount % 10),
                 _ => thousands(amount),
             };
-            let peak = quota.peak.map_or_else(|| "-".to_owned(), amount);
+            let known = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), amount);
             let allowed = quota.allowed.map_or_else(|| "no limit".to_owned(), amount);
-            vec![quota.name.clone(), amount(quota.used), peak, allowed]
+            vec![quota.name.clone(), quota.of.clone(), known(quota.used), known(quota.peak), allowed]
         });
         self.section("quotas", &headings, &rows.collect::<Vec<_>>());
     }
@@ -292,6 +351,9 @@ impl Page {
         }
         self.title("faults, oldest first");
         for fault in &inspection.faults {
+            if let Some(life) = fault.process.as_ref().and_then(|process| process.generation) {
+                push(&mut self.text, format_args!("  gen{life}\n"));
+            }
             let text = blame::render(&as_fault(fault), &Aftermath::default(), self.paint);
             for line in text.lines() {
                 push(&mut self.text, format_args!("  {line}\n"));
@@ -306,11 +368,16 @@ fn push(text: &mut String, rest: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use abi::control::domain_row::DomainRow;
     use abi::control::edge_row::{EdgeRow, Latency};
     use abi::control::faultview::{FaultView, FrameView, ProcessName};
-    use abi::control::inspection::{HandleRow, Inspection, LibRow, MemoryMap, MemoryPart, Quota, ThreadRow};
+    use abi::control::inspection::{
+        ConfinementRow, DomainFacts, HandleRow, Inspection, LibRow, MemoryMap, MemoryPart, Quota, ThreadRow,
+    };
     use abi::control::process_row::{ProcessRow, Supervision};
     use abi::control::treeview::{ImportView, LibView, ProviderView};
+
+    use kernel::sched::account::WEIGHT_ONE;
 
     use super::render;
     use crate::paint::Paint;
@@ -347,6 +414,17 @@ mod tests {
         }
     }
 
+    fn domain() -> DomainFacts {
+        let held = vec![text("no new privileges"), text("12 system calls")];
+        DomainFacts {
+            row: DomainRow { domain: 1, ..DomainRow::default() },
+            shared_with: (0..10).map(|number| format!("/shop/{number}")).collect(),
+            placement: text("process"),
+            cpu_weight: 300,
+            confinement: Some(ConfinementRow { os_pid: Some(4711), held }),
+        }
+    }
+
     fn edge() -> EdgeRow {
         let latency = Latency { samples: 5, p50_ns: 1_200, p90_ns: 2_000, p99_ns: 15_000, max_ns: 1_250_000 };
         EdgeRow {
@@ -363,13 +441,14 @@ mod tests {
     fn store() -> Inspection {
         let name = Some(text("heap"));
         let lib = LibView { name, hash: text("f47bff23aa"), processes: 2, instances: 1, code_bytes: 14 };
-        let quota = |name: &str, unit: &str, used, peak, allowed| {
-            let (name, unit) = (text(name), text(unit));
-            Quota { name, unit, used, peak, allowed }
+        let quota = |[of, name, unit]: [&str; 3], used, peak, allowed| {
+            let [of, name, unit] = [of, name, unit].map(text);
+            Quota { name, of, unit, used, peak, allowed }
         };
         Inspection {
             process: process(),
             component: Some(text("store")),
+            domain: domain(),
             libs: vec![LibRow { lib, shared_with: vec![text("/shop/cart")] }],
             memories: vec![MemoryMap {
                 library: Some(text("heap")),
@@ -388,8 +467,10 @@ mod tests {
             }],
             more_handles: 7,
             quotas: vec![
-                quota("memory", "bytes", 65536, Some(131_072), Some(1 << 20)),
-                quota("cpu", "per mille", 125, None, None),
+                quota(["process", "memory", "bytes"], Some(65536), Some(131_072), Some(1 << 20)),
+                quota(["process", "stack", "bytes"], None, None, Some(1 << 20)),
+                quota(["domain", "cpu", "per mille"], Some(125), None, Some(300)),
+                quota(["domain", "call time", "ns"], None, None, None),
             ],
             threads: vec![ThreadRow {
                 state: text("running"),
@@ -411,6 +492,7 @@ mod tests {
                 backtrace: vec![frame("take")],
                 ..FaultView::default()
             }],
+            unknown: vec![text("its handles, as it is in a function of the host that takes long")],
         }
     }
 
@@ -418,12 +500,13 @@ mod tests {
     fn shows_all_there_is() {
         insta::assert_snapshot!(render(&store(), None, Paint::PLAIN));
         let narrow = render(&store(), Some(60), Paint::PLAIN);
-        let tables = narrow.split("\nfaults").next().unwrap();
+        let (_, tables) = narrow.split("\nfaults").next().unwrap().split_once("\nlibraries").unwrap();
         assert!(tables.lines().all(|line| line.chars().count() <= 60), "{narrow}");
     }
 
     #[test]
     fn what_there_is_none_of_is_left_out() {
-        insta::assert_snapshot!(render(&Inspection::default(), None, Paint::PLAIN));
+        let domain = DomainFacts { cpu_weight: WEIGHT_ONE, ..DomainFacts::default() };
+        insta::assert_snapshot!(render(&Inspection { domain, ..Inspection::default() }, None, Paint::PLAIN));
     }
 }
