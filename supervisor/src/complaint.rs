@@ -107,6 +107,12 @@ impl Complaint {
         (what, cause.as_deref().map(chain), advice)
     }
 
+    /// What to do about it.
+    #[must_use]
+    pub fn advice(&self) -> &[String] {
+        &self.text.advice
+    }
+
     /// What is wrong and what led to it, where there is room for a line only.
     #[must_use]
     pub fn in_one_line(&self) -> String {

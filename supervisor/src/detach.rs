@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::args;
 use crate::complaint::Complaint;
 use crate::console::{Trouble, print};
+use crate::control::runtime_dir;
 use crate::exit_code::Exit;
 
 /// What the process in the background says, and then the tree's name, when it is up.
@@ -27,6 +28,10 @@ struct Detached<'d> {
 /// The process cannot be started.
 pub fn detach(file: &Path, args: &args::Up) -> Result<Exit, Trouble> {
     let failed = |error| Complaint::new(Exit::Failed, "no process in the background").because(error);
+    // What nobody can ask or end is not left running.
+    runtime_dir::open().map_err(|error| {
+        Complaint::new(Exit::Failed, "a tree in the background needs a control socket").because(error)
+    })?;
     let program = std::env::current_exe().map_err(failed)?;
     let mut command = Command::new(program);
     command.args(["up", "--in-background"]).args(args.spans.words());

@@ -30,9 +30,8 @@ use crate::watch::inspecting;
 /// # Errors
 /// The file cannot be run, or a start function trapped.
 pub fn tree(args: &args::Tree, paint: Paint) -> Result<Exit, Trouble> {
-    if let Some(name) = args.file.to_str().filter(|_| !args.file.exists())
-        && let Some(view) = inspecting::live_tree(name)?
-    {
+    if let Some(name) = args.file.to_str().filter(|_| !args.file.exists()) {
+        let view = inspecting::live_tree(name)?.ok_or_else(|| nobody(name))?;
         return print(&if args.json { json(&view) } else { treetext::render(&view, paint) });
     }
     let source = Program::read(&args.file)?;
@@ -51,6 +50,11 @@ pub fn tree(args: &args::Tree, paint: Paint) -> Result<Exit, Trouble> {
     let tree = tree.map_err(|error| live::unlaunched(&source.path, error))?;
     let view = view(&source.path, &tree);
     print(&if args.json { json(&view) } else { treetext::render(&view, paint) })
+}
+
+fn nobody(name: &str) -> Complaint {
+    let what = format!("{name}: no such file, and no tree or process that runs has that name");
+    Complaint::new(Exit::NotFound, what).advise("`atoll ps` shows who runs")
 }
 
 /// The tree as data.

@@ -2,7 +2,10 @@
 
 use std::io::{Read, Write};
 
+use nix::sys::signal::Signal;
+
 use crate::background::{Background, masked};
+use crate::shell::{Scratch, atoll};
 
 /// A process that never comes to an end, and one that works beside it.
 const BUSY: &str = r#"(component
@@ -67,6 +70,33 @@ fn a_tree_is_listed_shown_and_inspected() {
 }
 
 #[test]
+fn a_domain_in_a_process_of_its_own_is_seen() {
+    let options = ["--isolate", "all", "--placement", "spinner=process", "--memory", "spinner=1MiB"];
+    let options = [&options[..], &["--cpu-weight", "spinner=50", "--call-time", "1h", "--invoke", "spin()"]];
+    let busy = Background::run("apart", BUSY, &options.concat());
+    busy.until(&["ps", "spinner"], "running");
+    let inspected = busy.atoll(&["inspect", "spinner"]).run().exits(0).stdout;
+    for part in [
+        "/busy/spinner  pid 2/gen0  running",
+        ", in OS process ",
+        ", cpu weight 50",
+        "what keeps its OS process from harm\n",
+        "  no new privileges\n",
+        "not known\n  it runs in an OS process of its own",
+    ] {
+        assert!(inspected.contains(part), "{part}:\n{inspected}");
+    }
+    let json = busy.atoll(&["inspect", "--json", "spinner"]).run().exits(0).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["domain"]["placement"], "process");
+    assert!(json["domain"]["confinement"]["os_pid"].is_u64());
+    let quota = |name: &str| json["quotas"].as_array().unwrap().iter().find(|quota| quota["name"] == name);
+    assert_eq!(quota("memory").unwrap()["allowed"], 1 << 20);
+    assert_eq!(quota("call time").unwrap()["allowed"], 3_600_000_000_000_u64);
+    assert_eq!(quota("mailbox").unwrap()["of"], "domain");
+}
+
+#[test]
 fn functions_are_called_from_outside() {
     let busy = busy("called");
     busy.atoll(&["call", "busy", "count()"]).run().exits(0).prints("1\n");
@@ -115,10 +145,7 @@ fn a_process_is_dumped_while_it_runs() {
     assert!(said.starts_with(&format!("{file}: ")) && said.ends_with(" of /busy/spinner\n"), "{said}");
     assert!(std::fs::read(&file).unwrap().starts_with(b"\0asm"));
     let inspected = busy.atoll(&["inspect", "spinner"]).run().exits(0).stdout;
-    assert!(
-        inspected.contains("threads\n  running\n") && inspected.contains("m!function 0 at "),
-        "{inspected}"
-    );
+    assert!(inspected.contains("threads\n  running\n") && inspected.contains("m!spin at "), "{inspected}");
     busy.atoll(&["dump", "nobody", "-o", &file]).run().exits(127);
 }
 
@@ -167,7 +194,7 @@ fn meters_are_scraped() {
 
 #[test]
 fn processes_are_killed_and_restarted() {
-    let busy = busy("steered");
+    let mut busy = busy("steered");
     busy.atoll(&["call", "count()"]).run().exits(0).prints("1\n");
     busy.atoll(&["restart", "--json", "worker"]).run().exits(0);
     // Fresh state, the same name, the next generation.
@@ -179,6 +206,7 @@ fn processes_are_killed_and_restarted() {
     busy.atoll(&["kill", "spiner"]).run().exits(127).says(&["did you mean `spinner`?"]);
     let down = busy.atoll(&["down", "busy"]).run().exits(0);
     assert!(down.stdout.ends_with(" is down\n"), "{}", down.stdout);
+    assert_eq!(busy.ends(), 143, "as after SIGTERM");
     busy.atoll(&["ps", "--json"]).run().exits(0).prints("[]\n");
     busy.atoll(&["down"]).run().exits(127).says(&["no tree runs"]);
 }
@@ -191,6 +219,60 @@ fn what_the_dead_leave_is_cleared_away() {
     assert!(socket.exists());
     busy.atoll(&["ps"]).run().exits(0).prints("").says(&["no tree runs"]);
     assert!(!socket.exists());
+}
+
+#[test]
+fn who_does_not_answer_is_told_from_who_is_not_there() {
+    let busy = busy("stopped");
+    busy.signal(Signal::SIGSTOP);
+    let listed = busy.atoll(&["ps"]).run().exits(0).prints("");
+    assert!(!listed.stderr.contains("no tree runs"), "{}", listed.stderr);
+    let os_pid = busy.os_pid();
+    let silent = [&format!("the supervisor {os_pid} cannot be asked"), "it is stopped"];
+    listed.says(&silent);
+    let advice = format!("`kill -CONT {os_pid}`");
+    for args in [&["inspect", "spinner"][..], &["down"], &["down", "--all"]] {
+        busy.atoll(args).run().exits(125).says(&[&silent[..], &["no tree answers", &advice]].concat());
+    }
+    busy.signal(Signal::SIGCONT);
+    busy.until(&["ps"], "busy/spinner");
+}
+
+#[test]
+fn a_folder_that_others_can_enter_is_not_used_and_that_is_said() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new("open-folder");
+    let folder = scratch.path().join("atoll");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let runtime = scratch.path().display().to_string();
+    let ask = |args: &[&str]| atoll(args).env("XDG_RUNTIME_DIR", &runtime).run();
+    let shop = crate::shell::root().join("examples/shop").display().to_string();
+    ask(&["up", "-d", &shop]).exits(125).says(&["a tree in the background needs a control socket", "0700"]);
+    ask(&["ps"]).exits(0).prints("").says(&["sockets are not looked for", "0700"]);
+    ask(&["down"]).exits(125).says(&["no tree answers", "0700"]);
+}
+
+#[test]
+fn wrong_names_are_answered_with_what_to_do() {
+    let busy = busy("misnamed");
+    let says =
+        |args: &[&str], code: i32, parts: &[&str]| drop(busy.atoll(args).run().exits(code).says(parts));
+    says(&["inspect", "spiner"], 127, &["no process is called `spiner`", "did you mean `spinner`?"]);
+    says(&["inspect", "4000000000"], 127, &["no process has the pid 4000000000", "`atoll ps`"]);
+    says(&["down", "4000000000"], 127, &["no supervisor has the number 4000000000", "`atoll ps`"]);
+    says(&["tree", "nobody"], 127, &["nobody: no such file, and no tree or process", "`atoll ps`"]);
+    let file = busy.runtime().join("busy.wat").display().to_string();
+    says(&["up", &file], 126, &["expected `=`", &format!("`atoll run {file}` runs it")]);
+    // Another tree of the same name.
+    let other = Background::beside(&busy, &["--isolate", "all", "--cpu-cap", "2%", "--invoke", "spin()"]);
+    let numbers = [busy.os_pid(), other.os_pid()].map(|os_pid| os_pid.to_string());
+    says(&["inspect", "spinner"], 127, &["`spinner` is 2 processes", "say which", &numbers[0], &numbers[1]]);
+    says(&["down", "busy"], 127, &["`busy` is 2 trees", "say which by its number", &numbers[0], &numbers[1]]);
+    says(&["down"], 127, &["2 trees run", "`atoll down --all`"]);
+    busy.atoll(&["inspect", &format!("{}:spinner", numbers[1])]).run().exits(0);
+    busy.atoll(&["down", "--all", "--json"]).run().exits(0);
+    busy.atoll(&["ps"]).run().exits(0).prints("").says(&["no tree runs", "`atoll up`"]);
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use crate::shell::{Atoll, Scratch, atoll};
 
 /// Long enough for a loaded machine.
@@ -23,8 +25,24 @@ impl Background {
     pub fn run(name: &str, component: &str, options: &[&str]) -> Background {
         let runtime = Scratch::new(&format!("background-{name}"));
         let file = runtime.file("busy.wat", component);
+        Background::start(runtime, &[&["run"], options, &[&file]].concat())
+    }
+
+    /// Another one of the same component, with the same runtime directory.
+    pub fn beside(other: &Background, options: &[&str]) -> Background {
+        let file = other.runtime().join("busy.wat").display().to_string();
+        Background::start(Scratch::at(other.runtime()), &[&["run"], options, &[&file]].concat())
+    }
+
+    /// Brings up the manifest in a folder that is gone afterwards, and waits until it can be asked.
+    pub fn up(folder: Scratch) -> Background {
+        let file = folder.path().join("atoll.toml").display().to_string();
+        Background::start(folder, &["up", &file])
+    }
+
+    fn start(runtime: Scratch, args: &[&str]) -> Background {
         let mut command = Command::new(env!("CARGO_BIN_EXE_atoll"));
-        command.arg("run").args(options).arg(file).env_clear().env("XDG_RUNTIME_DIR", runtime.path());
+        command.args(args).env_clear().env("XDG_RUNTIME_DIR", runtime.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let background = Background { child: command.spawn().expect("the binary can be started"), runtime };
         background.wait_for("its socket", || background.socket().exists());
@@ -85,10 +103,15 @@ impl Background {
         lines.find(|line| line.contains(part)).expect("it says so")
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).expect("pids are small"));
+        nix::sys::signal::kill(pid, signal).expect("it runs");
+    }
+
     /// Kills it where it stands.
     pub fn die(&self) {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).expect("pids are small"));
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it runs");
+        self.signal(Signal::SIGKILL);
         self.wait_for("its end", || UnixStream::connect(self.socket()).is_err());
     }
 
@@ -116,7 +139,9 @@ pub fn masked(text: &str, os_pid: u32) -> String {
                 Some(last) if is_unit && is_number(last) => *last = "TIME".to_owned(),
                 _ if word.contains("0x") => words.push("ADDRESS".to_owned()),
                 _ if word == os_pid.to_string() => words.push("OSPID".to_owned()),
-                _ if word.ends_with("busy.wat") => words.push("FILE".to_owned()),
+                _ if word.ends_with("busy.wat") || word.ends_with("atoll.toml") => {
+                    words.push("FILE".to_owned())
+                }
                 _ => words.push(word.to_owned()),
             }
         }

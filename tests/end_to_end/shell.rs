@@ -178,6 +178,11 @@ impl Scratch {
         Scratch(folder)
     }
 
+    /// A folder that is there, and gone after the test: with whoever lets go of it first.
+    pub fn at(folder: &Path) -> Scratch {
+        Scratch(folder.to_path_buf())
+    }
+
     pub fn path(&self) -> &Path {
         &self.0
     }

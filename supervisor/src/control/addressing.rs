@@ -139,7 +139,14 @@ fn unknown(trees: &[TreeSummary], what: &str, text: &str) -> Complaint {
     if trees.is_empty() {
         return nothing();
     }
-    let complaint = Complaint::new(Exit::NotFound, format!("no {what} is called `{text}`"));
+    let said = match text.parse::<u32>() {
+        Ok(number) if what == "process" => {
+            format!("no process has the pid {number}, and no supervisor that number")
+        }
+        Ok(number) => format!("no supervisor has the number {number}, and no process that pid"),
+        Err(_) => format!("no {what} is called `{text}`"),
+    };
+    let complaint = Complaint::new(Exit::NotFound, said);
     let processes = trees.iter().flat_map(|tree| &tree.processes);
     let names = processes.flat_map(|process| [process.name(), process.path.as_str()]);
     let complaint = match nearest(text, names.chain(trees.iter().map(|tree| &*tree.name))) {

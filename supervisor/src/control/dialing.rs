@@ -175,7 +175,15 @@ impl Dialed {
 #[must_use]
 pub fn unreachable(os_pid: u32, error: DialError) -> Complaint {
     let what = format!("the supervisor {os_pid} cannot be asked");
-    Complaint::new(Exit::Failed, what).because(error).advise("`atoll ps` shows who runs")
+    let advice = match error {
+        DialError::Silent => {
+            format!(
+                "if it is stopped, `kill -CONT {os_pid}` lets it go on; `kill -KILL {os_pid}` ends it with its tree"
+            )
+        }
+        _ => "`atoll ps` shows who runs".to_owned(),
+    };
+    Complaint::new(Exit::Failed, what).because(error).advise(advice)
 }
 
 /// An answer that does not fit the question.

@@ -75,6 +75,13 @@ fn check(path: &Path) -> Result<(), DirError> {
     Ok(())
 }
 
+/// A folder where sockets could be, but that others can enter too: what is in it is not trusted.
+#[must_use]
+pub fn unused() -> Option<DirError> {
+    let refused = candidates().into_iter().filter_map(|folder| check(&folder).err());
+    refused.into_iter().find(|error| matches!(error, DirError::Shared { .. }))
+}
+
 /// The name of the socket of a process.
 #[must_use]
 pub fn socket(folder: &Path, os_pid: u32) -> PathBuf {

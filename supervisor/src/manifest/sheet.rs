@@ -54,7 +54,13 @@ impl Sheet {
     /// # Errors
     /// As [`Sheet::read`].
     pub fn parse(path: &str, folder: PathBuf, text: String) -> Result<Sheet, Complaint> {
-        let keys: ManifestKeys = toml::from_str(&text).map_err(|error| unparsed(path, &text, &error))?;
+        let keys: ManifestKeys = toml::from_str(&text).map_err(|error| {
+            let complaint = unparsed(path, &text, &error);
+            match text.trim_start().starts_with(['(', ';']) {
+                true => complaint.advise(format!("this is a component in text: `atoll run {path}` runs it")),
+                false => complaint,
+            }
+        })?;
         if let Some(key) = keys.supervisor.as_ref().and_then(|keys| keys.unknown.as_ref()) {
             return Err(unknown(path, &text, key.span(), key.get_ref(), SupervisorTable::KEYS));
         }
@@ -94,7 +100,9 @@ fn unreadable(shown: &str, error: std::io::Error) -> Complaint {
     let complaint = match error.kind() {
         std::io::ErrorKind::NotFound => Complaint::new(Exit::NotFound, format!("{shown}: no such file")),
         std::io::ErrorKind::InvalidData => {
-            return Complaint::refused(format!("{shown}: no text in UTF-8, expected a manifest in TOML"));
+            let what = format!("{shown}: no text in UTF-8, expected a manifest in TOML");
+            return Complaint::refused(what)
+                .advise(format!("if it is a component, `atoll run {shown}` runs it"));
         }
         _ => Complaint::new(Exit::NotFound, format!("{shown}: cannot be read")).because(error),
     };

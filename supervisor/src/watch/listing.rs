@@ -6,8 +6,8 @@ use super::columns::{Cell, Side, harmless, span, table, thousands, width};
 use super::watchargs::Ps;
 use crate::complaint::Complaint;
 use crate::console::{Paints, Trouble, print};
-use crate::control::addressing;
 use crate::control::dialing::{self, Dialed, unreachable};
+use crate::control::{addressing, runtime_dir};
 use crate::exit_code::Exit;
 use crate::jsontext::json;
 use crate::paint::{Paint, Role};
@@ -20,7 +20,7 @@ pub struct Running {
     pub trees: Vec<TreeSummary>,
     /// A line to each.
     pub lines: Vec<Dialed>,
-    /// Supervisors that do not answer, and why.
+    /// Supervisors that do not answer, and why; a folder of sockets that is not looked into.
     pub silent: Vec<Complaint>,
 }
 
@@ -38,6 +38,10 @@ impl Running {
                 Err(error) => running.silent.push(unreachable(answered.os_pid, error)),
             }
         }
+        let unused = runtime_dir::unused().into_iter();
+        let unused =
+            unused.map(|error| Complaint::new(Exit::Failed, "sockets are not looked for").because(error));
+        running.silent.extend(unused);
         running
     }
 
@@ -61,8 +65,17 @@ impl Running {
     }
 
     /// Who is not found may be with somebody who does not answer.
-    fn perhaps_silent(&self, none: Complaint) -> Complaint {
-        self.silent.iter().fold(none, |none, silent| none.advise(silent.in_one_line()))
+    #[must_use]
+    pub fn perhaps_silent(&self, none: Complaint) -> Complaint {
+        let said: Vec<String> = self.silent.iter().map(Complaint::in_one_line).collect();
+        if said.is_empty() {
+            return none;
+        }
+        if !self.trees.is_empty() {
+            return said.into_iter().fold(none, Complaint::advise);
+        }
+        let silence = Complaint::new(Exit::Failed, "no tree answers").reason(said.join("\n"));
+        self.silent.iter().flat_map(Complaint::advice).fold(silence, Complaint::advise)
     }
 }
 
@@ -82,8 +95,10 @@ pub fn ps(args: &Ps, paints: Paints) -> Result<Exit, Trouble> {
     if args.json {
         return print(&json(&trees));
     }
-    if trees.is_empty() {
-        eprintln!("no tree runs");
+    if trees.is_empty() && running.silent.is_empty() {
+        eprintln!(
+            "no tree runs: `atoll up` brings one up from a manifest, `atoll run FILE` runs one component"
+        );
     }
     print(&render(&trees, width(), paints.out))
 }

@@ -73,10 +73,16 @@ fn expect_done(line: &mut Dialed, request: &Request) -> Result<(), Complaint> {
 pub fn down(args: &Down) -> Result<Exit, Trouble> {
     let running = Running::of_user();
     let (trees, lines) = match (args.all, &args.name) {
-        (true, _) if running.trees.is_empty() => return Err(addressing::nothing().into()),
+        (true, _) if running.trees.is_empty() => {
+            return Err(running.perhaps_silent(addressing::nothing()).into());
+        }
         (true, _) => (running.trees, running.lines),
         (false, name) => {
-            let (tree, line) = running.tree(name.as_deref())?;
+            let several = running.trees.len() > 1 && name.is_none();
+            let (tree, line) = running.tree(name.as_deref()).map_err(|complaint| match several {
+                true => complaint.advise("all of them: `atoll down --all`"),
+                false => complaint,
+            })?;
             (vec![tree], vec![line])
         }
     };
