@@ -12,7 +12,7 @@
 //! - [`reaching`]: the network, and who may reach what of it
 //! - [`checking`]: `atoll check`, manifests
 //! - [`background`]: a tree that runs while others ask it; [`asked`]: by whom; [`intruders`]: who should not
-//! - [`upkeep`]: `atoll up`: trees that are kept running
+//! - [`upkeep`]: `atoll up`: trees that are kept running; [`storefront`]: one of them, seen by all commands
 //! - [`told`]: spans
 //! - [`mischief`]: damaged files, and guests that do what they must not
 //! - [`foreign`]: more real components, from a folder that `SHARED` names; skipped where there is none
@@ -30,6 +30,7 @@ mod intruders;
 mod mischief;
 mod reaching;
 mod shell;
+mod storefront;
 mod told;
 mod upkeep;
 mod usage;
