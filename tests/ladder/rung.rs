@@ -10,6 +10,7 @@ use abi::run;
 use abi::side::Side;
 use abi::types::{FuncType, ResourceType};
 use abi::value::Value;
+use ipc::actor::CallLimits;
 use ipc::launched::Launched;
 use ipc::segment::spawn::Program;
 use ipc::system::{Place, Placement, System};
@@ -117,6 +118,25 @@ impl Case {
             };
             assert_eq!(outcome.text(), honest.text(), "{}: what came of it, what was sent", self.ty);
         }
+    }
+
+    /// Makes a call whose callee takes messages of `allowed` bytes at most, over each rung between domains on a machine.
+    pub fn limited(&self, call: &Call, allowed: u64) -> Vec<Result<Option<Value>, Trap>> {
+        let routes = Routes::new(self);
+        *lock(&routes.far.result) = call.result.clone();
+        let limits = CallLimits { message_bytes: Some(allowed), ..CallLimits::default() };
+        let answer = |rung| {
+            let placement = |domain: u32, path: &str| {
+                let limits = if path.ends_with("/back") { limits } else { CallLimits::default() };
+                Placement { place: place(rung, domain, path), limits, ..Placement::default() }
+            };
+            let (system, linked) = (&routes.two, Arc::clone(&routes.apart));
+            let tree =
+                system.launch_within(&routes.engine, linked, Box::new(()), Quotas::default(), placement);
+            let tree = tree.unwrap();
+            tree.call(&tree.func(&["h"]).unwrap(), call.args.clone()).map_err(|fault| fault.trap)
+        };
+        [Rung::Handoff, Rung::Channel, Rung::Segment, Rung::Segments].map(answer).into()
     }
 
     fn report(&self, rung: Rung, call: &Call, have: &Outcome, want: &Outcome) -> String {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use abi::fault::Trap;
 use abi::relay::Relay;
 use abi::side::Encoding;
 use abi::types::{Case as TypeCase, Field, FuncType, ResourceType, ResultType, ValType};
@@ -249,4 +250,20 @@ fn handles_of_the_hosts() {
     let ty = func([borrow(), tuple((0..16).map(|_| ValType::U8))], None);
     let bytes = Value::Tuple((0..16).map(Value::U8).collect());
     Case { ty, front: relay(), back: relay() }.echo(&[Call { args: vec![lent(5), bytes], result: None }]);
+}
+
+/// A callee whose messages are limited is sent nothing that was not measured.
+#[test]
+fn what_is_nested_counts_as_well() {
+    let text = |text: &str| Value::String(text.into());
+    let some = Value::Option(Some(Box::new(text("xyz"))));
+    let args = vec![Value::List(["ab", "", "cde"].map(text).into()), some];
+    let bytes = args.iter().map(Value::bytes).sum::<u64>();
+    assert_eq!(bytes, 5 + 4 + 3);
+    let ty = func([list(ValType::String), option(ValType::String)], None);
+    let case = Case { ty, front: Relay::default(), back: Relay::default() };
+    let call = Call { args, result: None };
+    assert_eq!(case.limited(&call, bytes), [const { Ok(None) }; 4]);
+    let trap = Trap::Limit { limit: "bytes of a message", value: bytes, allowed: bytes - 1 };
+    assert_eq!(case.limited(&call, bytes - 1), [(); 4].map(|()| Err(trap.clone())));
 }
