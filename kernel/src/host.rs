@@ -7,8 +7,11 @@ use std::sync::Arc;
 
 use abi::fault::Trap;
 use abi::id::ProcessId;
+use abi::plan::Passing;
+use abi::run;
 use abi::side::Side;
 use abi::types::{FuncType, ResourceType};
+use abi::value::Value;
 
 use crate::component::host_call::{EnterHost, enter};
 use crate::jit::library::Library;
@@ -90,6 +93,40 @@ impl HostEntry {
     pub(crate) fn func(self) -> *const () {
         self.func
     }
+}
+
+/// A function over values, of whatever type it is imported with.
+pub struct OverValues<F>(pub F);
+
+impl<F> HostFunc for OverValues<F>
+where
+    F: Fn(&mut dyn HostCall, Vec<Value>) -> Result<Option<Value>, Trap> + Send + Sync,
+{
+    fn ty(&self) -> Option<&FuncType> {
+        None
+    }
+
+    fn call(&self, call: &mut dyn HostCall) -> Result<(), Trap> {
+        serve_values(call, &self.0)
+    }
+}
+
+/// Serves a call with what is answered to its arguments.
+///
+/// # Errors
+/// The answer's trap; what is wrong with the arguments, or with where the result is to be put.
+pub fn serve_values(
+    call: &mut dyn HostCall,
+    answer: impl FnOnce(&mut dyn HostCall, Vec<Value>) -> Result<Option<Value>, Trap>,
+) -> Result<(), Trap> {
+    let ty = call.func_type();
+    let (params, results) = (Passing::params(&ty), Passing::results(&ty));
+    let mut core = call.core().to_vec();
+    let args = run::lift_params(call, &ty, &params, &core)?;
+    let result = answer(call, args)?;
+    run::lower_results(call, &ty, &params, &results, result.as_ref(), &mut core)?;
+    call.core().copy_from_slice(&core);
+    Ok(())
 }
 
 /// What the host does when a guest drops its own handle of a resource: with the state of the tree, and the

@@ -4,10 +4,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use abi::fault::Trap;
-use abi::plan::Passing;
 use abi::relay::{Relay, Relays, Who};
-use abi::run;
-use abi::side::Side;
 use abi::types::{FuncType, ResourceType};
 use abi::value::Value;
 use ipc::actor::CallLimits;
@@ -18,7 +15,7 @@ use kernel::component::executable::Executable;
 use kernel::component::link::{Isolate, LinkOptions};
 use kernel::component::linked::{Export, ExportedFunc, Linked};
 use kernel::component::tree::Tree;
-use kernel::host::{HostCall, HostFunc, HostResource, Import, Imports};
+use kernel::host::{HostCall, HostFunc, HostResource, Import, Imports, serve_values};
 use kernel::jit::engine::Engine;
 use kernel::quota::Quotas;
 use kernel::sched::machine::MachineOptions;
@@ -363,7 +360,7 @@ impl HostFunc for Far {
     }
 
     fn call(&self, call: &mut dyn HostCall) -> Result<(), Trap> {
-        serve(call, |args| {
+        serve_values(call, |_, args| {
             *lock(&self.seen) = Some(args);
             Ok(lock(&self.result).clone())
         })
@@ -400,25 +397,9 @@ impl HostFunc for Bridge {
 
     fn call(&self, call: &mut dyn HostCall) -> Result<(), Trap> {
         let mut tree = lock(&self.0).take().expect("each call has a tree to lead to");
-        serve(call, |args| {
+        serve_values(call, |_, args| {
             let func = exported(&tree, "h2");
             tree.call(&func, &args).map_err(|fault| fault.trap)
         })
     }
-}
-
-/// Serves a call with values.
-fn serve(
-    call: &mut dyn HostCall,
-    answer: impl FnOnce(Vec<Value>) -> Result<Option<Value>, Trap>,
-) -> Result<(), Trap> {
-    let ty = call.func_type();
-    let (params, results) = (Passing::params(&ty), Passing::results(&ty));
-    let mut core = call.core().to_vec();
-    let side: &mut dyn Side = call;
-    let args = run::lift_params(side, &ty, &params, &core)?;
-    let result = answer(args)?;
-    run::lower_results(side, &ty, &params, &results, result.as_ref(), &mut core)?;
-    call.core().copy_from_slice(&core);
-    Ok(())
 }

@@ -7,9 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use abi::fault::{Fault, Trap};
-use abi::plan::Passing;
-use abi::run;
-use abi::types::{FuncType, ResourceType};
+use abi::types::ResourceType;
 use abi::value::{Resource, Value};
 use atoll_ipc::actor::CallLimits;
 use atoll_ipc::launched::Launched;
@@ -20,35 +18,13 @@ use kernel::component::executable::Executable;
 use kernel::component::link::{Isolate, LinkOptions};
 use kernel::component::linked::Linked;
 use kernel::component::port::EdgePolicy;
-use kernel::host::{HostCall, HostFunc, HostResource, Import, Imports};
+use kernel::host::{HostCall, HostFunc, HostResource, Import, Imports, OverValues};
 use kernel::jit::engine::Engine;
 use kernel::quota::Quotas;
 use kernel::sched::machine::MachineOptions;
 
 /// The host's tokens.
 pub const TOKEN: ResourceType = ResourceType::host(7);
-
-/// A host function over values.
-pub struct OverValues<F>(pub F);
-
-impl<F: Fn(&mut dyn HostCall, Vec<Value>) -> Result<Option<Value>, Trap> + Send + Sync> HostFunc
-    for OverValues<F>
-{
-    fn ty(&self) -> Option<&FuncType> {
-        None
-    }
-
-    fn call(&self, call: &mut dyn HostCall) -> Result<(), Trap> {
-        let ty = call.func_type();
-        let (params, results) = (Passing::params(&ty), Passing::results(&ty));
-        let mut core = call.core().to_vec();
-        let args = run::lift_params(call, &ty, &params, &core)?;
-        let value = (self.0)(call, args)?;
-        run::lower_results(call, &ty, &params, &results, value.as_ref(), &mut core)?;
-        call.core().copy_from_slice(&core);
-        Ok(())
-    }
-}
 
 /// How a town is to be.
 #[derive(Default)]

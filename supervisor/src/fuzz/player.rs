@@ -6,14 +6,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use abi::fault::Trap;
-use abi::plan::Passing;
-use abi::run;
 use abi::types::{FuncType, ValType};
 use abi::value::Value;
 use abi::vary::chance::Chance;
 use abi::vary::invent::{Inventor, plain};
 use abi::vary::lexicon::Lexicon;
-use kernel::host::{HostCall, HostFunc};
+use kernel::host::{HostCall, HostFunc, OverValues};
 
 /// The text of the trap when an import faults because the fuzzer has it fault.
 pub const PLAYED_FAULT: &str = "the fuzzer plays an import that faults";
@@ -33,12 +31,6 @@ pub struct Player {
 
 /// A player that the functions of a tree share.
 pub type Shared = Arc<Mutex<Player>>;
-
-/// One import.
-struct Played {
-    name: String,
-    player: Shared,
-}
 
 impl Player {
     /// One that answers plainly.
@@ -132,22 +124,8 @@ pub fn lock(player: &Shared) -> MutexGuard<'_, Player> {
 /// The function that serves the import of this name.
 #[must_use]
 pub fn played(name: &str, player: &Shared) -> Arc<dyn HostFunc> {
-    Arc::new(Played { name: name.to_owned(), player: Arc::clone(player) })
-}
-
-impl HostFunc for Played {
-    fn ty(&self) -> Option<&FuncType> {
-        None
-    }
-
-    fn call(&self, call: &mut dyn HostCall) -> Result<(), Trap> {
-        let ty = call.func_type();
-        let (params, results) = (Passing::params(&ty), Passing::results(&ty));
-        let mut core = call.core().to_vec();
-        let args = run::lift_params(call, &ty, &params, &core)?;
-        let answer = lock(&self.player).answer(&self.name, &ty, &args)?;
-        run::lower_results(call, &ty, &params, &results, answer.as_ref(), &mut core)?;
-        call.core().copy_from_slice(&core);
-        Ok(())
-    }
+    let (name, player) = (name.to_owned(), Arc::clone(player));
+    Arc::new(OverValues(move |call: &mut dyn HostCall, args: Vec<Value>| {
+        lock(&player).answer(&name, &call.func_type(), &args)
+    }))
 }

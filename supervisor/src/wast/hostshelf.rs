@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use abi::fault::Trap;
-use abi::plan::Passing;
-use abi::run;
 use abi::types::{FuncType, ResourceType, ValType};
 use abi::value::{Resource, Value};
-use kernel::host::{HostCall, HostFunc, HostResource, Import, Imports};
+use kernel::host::{HostCall, HostFunc, HostResource, Import, Imports, serve_values};
 use kernel::jit::engine::Engine;
 
 const RESOURCE_1: ResourceType = ResourceType::host(0);
@@ -142,13 +140,6 @@ where
     }
 
     fn call(&self, call: &mut dyn HostCall) -> Result<(), Trap> {
-        let ty = call.func_type();
-        let (params, results) = (Passing::params(&ty), Passing::results(&ty));
-        let mut core = call.core().to_vec();
-        let args = run::lift_params(call, &ty, &params, &core)?;
-        let result = (self.serve)(&args)?;
-        run::lower_results(call, &ty, &params, &results, result.as_ref(), &mut core)?;
-        call.core().copy_from_slice(&core);
-        Ok(())
+        serve_values(call, |_, args| (self.serve)(&args))
     }
 }
