@@ -20,12 +20,13 @@
 //! - [`typed`]: Rust types that cross the boundary without a [`value::Value`] in between
 //! - [`native`]: Rust types that stand for values, for typed calls of guests
 //! - [`sample`]: types and values made from bytes, for tests and fuzzers
-//! - [`relay`]: components that pass values on, as text, for tests and fuzzers
+//! - [`relay`]: components that pass values on, as text, for tests and fuzzers; [`callers`]: ones that call each other
 //! - [`vary`]: values made at random, changed, made simpler, for fuzzers
 //! - [`id`], [`state`], [`fault`]: names for what runs and how it ends
 //! - [`control`]: the console's protocol
 //! - [`limits`]: every bound of these
 
+pub mod callers;
 pub mod control;
 pub mod fault;
 pub mod flat;

@@ -34,6 +34,11 @@ impl<'b> Sampler<'b> {
         u32::from(*byte) % count.max(1)
     }
 
+    /// Any number: eight choices, the highest first.
+    pub fn word(&mut self) -> u64 {
+        (0..8).fold(0, |bits, _| bits << 8 | u64::from(self.below(256)))
+    }
+
     /// A function type with up to `params` parameters.
     pub fn func(&mut self, params: u32, depth: u32) -> FuncType {
         let params = (0..self.below(params + 1)).map(|i| (format!("p{i}").into(), self.ty(depth))).collect();
@@ -186,7 +191,7 @@ impl<'b> Sampler<'b> {
             0 => u64::from(self.below(4)),
             1 => u64::from(self.below(4)).wrapping_neg(),
             2 => 1_u64 << self.below(64),
-            _ => (0..8).fold(0, |bits, _| bits << 8 | u64::from(self.below(256))),
+            _ => self.word(),
         }
     }
 

@@ -14,6 +14,7 @@
 //! - [`reply`]: the way back
 //! - [`waits`]: who waits for whom; [`fates`]: what becomes of domains, for whoever watches over them
 //! - [`segment`]: a domain in an OS process of its own
+//! - `trial`: random trees on random schedules, for tests and fuzz targets
 //! - [`limits`]: every bound
 
 pub mod actor;
@@ -30,5 +31,7 @@ pub mod reply;
 pub mod segment;
 pub mod system;
 pub mod traced;
+#[cfg(any(test, feature = "trial"))]
+pub mod trial;
 pub mod typed_func;
 pub mod waits;

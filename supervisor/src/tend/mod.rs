@@ -7,6 +7,7 @@
 //! - [`overseer`]: the rules; [`intensity`]: how many restarts are too many
 //! - [`driver`]: does to a running tree what the rules say; [`happening`]: what is told of it
 //! - [`tended`]: a tree that is kept running, as others see it
+//! - `trial`: random trees and histories, for tests and fuzz targets
 
 pub mod child_spec;
 pub mod driver;
@@ -14,11 +15,11 @@ pub mod happening;
 pub mod intensity;
 pub mod overseer;
 pub mod tended;
+#[cfg(any(test, feature = "trial"))]
+pub mod trial;
 
 #[cfg(test)]
 mod driving_tests;
-#[cfg(test)]
-mod history_tests;
 #[cfg(test)]
 mod otp_tests;
 #[cfg(test)]
