@@ -1,6 +1,5 @@
 //! A case run by atoll.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,19 +8,20 @@ use kernel::domain::externs::{Extern, MemoryRef};
 use kernel::domain::{Domain, DomainOptions};
 use kernel::instance::create::InstantiateError;
 use kernel::jit::compile_error::CompileError;
-use kernel::jit::engine::{Engine, EngineOptions};
+use kernel::jit::engine::Engine;
 use kernel::jit::library::Library;
 use kernel::jit::module::ImportType;
 use kernel::jit::valtype::ValType;
 
+use crate::renewed::Renewed;
 use crate::seen::{ARGUMENTS, Ended, HOST_RESULTS, ROUNDS, Reason, Run, Seen, State};
 use crate::smith::{Case, Numbers};
 
-/// Cases after which the engine is made anew: it keeps every signature that it ever saw.
+/// Cases after which the engine is made anew.
 const CASES_PER_ENGINE: u32 = 500;
 
 thread_local! {
-    static ENGINE: RefCell<Option<(Engine, u32)>> = const { RefCell::new(None) };
+    static ENGINE: Renewed = const { Renewed::after(CASES_PER_ENGINE, true) };
 }
 
 /// Runs a case, its machine code checked by the code generator's verifier.
@@ -30,7 +30,7 @@ thread_local! {
 /// If the module is refused for another reason than a limit, or is another one after a round trip.
 #[must_use]
 pub fn run(case: &Case) -> Run {
-    let engine = engine();
+    let engine = ENGINE.with(Renewed::engine);
     let library = match engine.library(&case.wasm) {
         Ok(library) => library,
         Err(CompileError::Limit { limit, .. }) => return Run::refused(limit),
@@ -47,18 +47,6 @@ pub fn run(case: &Case) -> Run {
     drop(library);
     let library = engine.load(&image).expect("what was written can be read");
     run_library(&engine, &library, case.numbers)
-}
-
-fn engine() -> Engine {
-    ENGINE.with_borrow_mut(|slot| {
-        let (engine, cases) =
-            slot.take().filter(|(_, cases)| *cases < CASES_PER_ENGINE).unwrap_or_else(|| {
-                let options = EngineOptions { threads: Some(1), verify: true, ..EngineOptions::default() };
-                (Engine::with(options).expect("this machine is supported"), 0)
-            });
-        *slot = Some((engine.clone(), cases + 1));
-        engine
-    })
 }
 
 fn run_library(engine: &Engine, library: &Arc<Library>, numbers: Numbers) -> Run {

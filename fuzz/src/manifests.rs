@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use abi::sample::Sampler;
 use kernel::component::executable::Executable;
 use kernel::component::linked::Provider;
-use kernel::jit::engine::{Engine, EngineOptions};
+use kernel::jit::engine::Engine;
 use servers::Output;
 use supervisor::complaint::Complaint;
 use supervisor::manifest::sheet::Sheet;
@@ -21,17 +21,18 @@ use supervisor::paint::Paint;
 use supervisor::program::{Content, Program};
 use supervisor::tend::spec::{Child, Spec};
 
+use crate::renewed::Renewed;
 use crate::stretch::stretched;
 use crate::text_tree::Node;
 
 /// A shorter input is lengthened to this, if it is no manifest itself.
 const INPUT_BYTES: usize = 96;
-/// Manifests after which the engine is made anew: it keeps every signature that it ever saw.
+/// Manifests after which the engine is made anew.
 const MANIFESTS_PER_ENGINE: u32 = 2000;
 
 /// Good manifests.
 const SEEDS: [&str; 8] = [
-    include_str!("../seeds/everything.toml"),
+    include_str!("../seeds/manifest/everything.toml"),
     include_str!("../../tests/manifests/good/shop.toml"),
     include_str!("../../tests/manifests/good/together.toml"),
     include_str!("../../tests/manifests/good/ambiguous.toml"),
@@ -79,7 +80,7 @@ static NODES: LazyLock<Vec<Node>> =
     LazyLock::new(|| PARTS.iter().map(|(_, text)| Node::parse(text)).collect());
 
 thread_local! {
-    static ENGINE: RefCell<Option<(Engine, u32)>> = const { RefCell::new(None) };
+    static ENGINE: Renewed = const { Renewed::after(MANIFESTS_PER_ENGINE, false) };
 }
 
 /// Brings together what an input describes, if it is a manifest; else one that is made of its choices.
@@ -93,7 +94,7 @@ pub fn check(data: &[u8]) {
         Ok(text) if text.contains("[process") => text.to_owned(),
         _ => made(&mut sampler),
     };
-    let engine = engine();
+    let engine = ENGINE.with(Renewed::engine);
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/manifests/good"));
     let sheet = match Sheet::parse("atoll.toml", folder, text) {
         Ok(sheet) => sheet,
@@ -216,18 +217,6 @@ fn visit(spec: &Spec, child: &mut impl FnMut(&str)) {
             Child::Supervisor(spec) => visit(spec, child),
         }
     }
-}
-
-fn engine() -> Engine {
-    ENGINE.with_borrow_mut(|slot| {
-        let young = slot.take().filter(|(_, manifests)| *manifests < MANIFESTS_PER_ENGINE);
-        let (engine, manifests) = young.unwrap_or_else(|| {
-            let options = EngineOptions { threads: Some(1), ..EngineOptions::default() };
-            (Engine::with(options).expect("this machine is supported"), 0)
-        });
-        *slot = Some((engine.clone(), manifests + 1));
-        engine
-    })
 }
 
 #[cfg(test)]

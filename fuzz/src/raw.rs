@@ -1,20 +1,19 @@
 //! Components that are wrong: any bytes, or the text of good ones varied. Parsed, linked and launched, or refused in
 //! words.
 
-use std::cell::RefCell;
 use std::sync::{Arc, LazyLock};
 
 use abi::sample::Sampler;
 use kernel::component::executable::Executable;
 use kernel::component::link::{Isolate, LinkOptions};
 use kernel::host::Imports;
-use kernel::jit::engine::{Engine, EngineOptions};
 
 use crate::chain;
+use crate::renewed::Renewed;
 use crate::stretch::stretched;
 use crate::text_tree::Node;
 
-/// Components after which the engine is made anew: it keeps every signature that it ever saw.
+/// Components after which the engine is made anew.
 const COMPONENTS_PER_ENGINE: u32 = 500;
 /// A shorter input is lengthened to this, if it is no component itself.
 const INPUT_BYTES: usize = 256;
@@ -26,16 +25,16 @@ static SEEDS: LazyLock<Vec<Node>> = LazyLock::new(|| {
     let texts = [
         include_str!("../../examples/greeter.wat"),
         include_str!("../../examples/fault.wat"),
-        include_str!("../seeds/resources.wat"),
-        include_str!("../seeds/instances.wat"),
-        include_str!("../seeds/values.wat"),
-        include_str!("../seeds/tasks.wat"),
+        include_str!("../seeds/component_bytes/resources.wat"),
+        include_str!("../seeds/component_bytes/instances.wat"),
+        include_str!("../seeds/component_bytes/values.wat"),
+        include_str!("../seeds/component_bytes/tasks.wat"),
     ];
     texts.map(Node::parse).into()
 });
 
 thread_local! {
-    static ENGINE: RefCell<Option<(Engine, u32)>> = const { RefCell::new(None) };
+    static ENGINE: Renewed = const { Renewed::after(COMPONENTS_PER_ENGINE, false) };
 }
 
 /// Brings up what an input is, if it is a component in binary or text; else a good component, varied by its choices.
@@ -43,7 +42,8 @@ thread_local! {
 /// # Panics
 /// Never: that is what is tested.
 pub fn check(data: &[u8]) {
-    if data.starts_with(b"\0asm") || data.starts_with(b"(component") {
+    let is_text = std::str::from_utf8(data).is_ok_and(|text| text.contains("(component"));
+    if is_text || data.starts_with(b"\0asm") {
         if let Ok(wasm) = wat::parse_bytes(data) {
             bring_up(&wasm);
         }
@@ -81,7 +81,7 @@ fn varied(sampler: &mut Sampler<'_>) -> String {
 
 /// Brings a component up as far as it goes.
 fn bring_up(data: &[u8]) {
-    let engine = engine();
+    let engine = ENGINE.with(Renewed::engine);
     let Ok(executable) = Executable::parse(&engine, data) else { return };
     let image = executable.to_image();
     assert!(Executable::from_image(&engine, &image).is_ok(), "what was written can be read");
@@ -96,18 +96,6 @@ fn bring_up(data: &[u8]) {
             assert!(!tree.processes().is_empty());
         }
     }
-}
-
-fn engine() -> Engine {
-    ENGINE.with_borrow_mut(|slot| {
-        let young = slot.take().filter(|(_, components)| *components < COMPONENTS_PER_ENGINE);
-        let (engine, components) = young.unwrap_or_else(|| {
-            let options = EngineOptions { threads: Some(1), ..EngineOptions::default() };
-            (Engine::with(options).expect("this machine is supported"), 0)
-        });
-        *slot = Some((engine.clone(), components + 1));
-        engine
-    })
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ fn the_schema_takes_what_the_parser_takes() {
     let read = |file: &Path| -> Value {
         toml::from_str(&std::fs::read_to_string(file).expect("a manifest")).expect("TOML")
     };
-    let everything = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/everything.toml");
+    let everything = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/manifest/everything.toml");
     for file in manifests(&folder("good")).iter().chain([&everything]) {
         assert!(accepts(&schema, &read(file)), "{}", file.display());
     }
@@ -150,7 +150,7 @@ fn the_schema_takes_what_the_parser_takes() {
 
 #[test]
 fn one_seed_has_every_key() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/everything.toml");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/manifest/everything.toml");
     let seed = std::fs::read_to_string(file).expect("a seed");
     Sheet::parse("everything.toml", PathBuf::new(), seed.clone()).expect("it is right");
     let tables = [
