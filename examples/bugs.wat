@@ -1,4 +1,4 @@
-;; A component with five bugs, for `atoll fuzz` to find: see docs/fuzzing-a-component.md.
+;; A component with six bugs, for `atoll fuzz` to find: see docs/fuzzing-a-component.md.
 ;;
 ;;   cargo run -- fuzz examples/bugs.wat
 ;;   cargo run -- run --invoke 'rank([1, 2, 3, 4, 5, 6, 7, 8, 9])' examples/bugs.wat
@@ -100,7 +100,15 @@
         (then (unreachable)))
       (i32.store (local.get $job) (i32.const 1)))
     (func (export "drop") (param $job i32)
-      (global.set $heap (global.get $floor))))
+      (global.set $heap (global.get $floor)))
+
+    ;; Bug 6: eight bytes of each visit are kept for ever: a page of memory takes thousands of them.
+    (func $visit (export "visit") (result i32)
+      (local $visit i32)
+      (local.set $visit (call $realloc (i32.const 0) (i32.const 0) (i32.const 8) (i32.const 8)))
+      (i32.store (local.get $visit) (i32.const 1))
+      (global.set $floor (global.get $heap))
+      (i32.const 1)))
 
   (core instance $code (instantiate $bugs))
   (alias core export $code "memory" (core memory $memory))
@@ -111,6 +119,7 @@
   (alias core export $code "knock" (core func $knock))
   (alias core export $code "note" (core func $note))
   (alias core export $code "settle" (core func $settle))
+  (alias core export $code "visit" (core func $visit))
   (alias core export $code "new" (core func $new))
   (alias core export $code "finish" (core func $finish))
 
@@ -134,6 +143,8 @@
     (canon lift (core func $note) (memory $memory) (realloc (func $realloc)) (post-return (func $done))))
   (func (export "settle") (param "start" u32) (result u32)
     (canon lift (core func $settle)))
+  (func (export "visit") (result u32)
+    (canon lift (core func $visit)))
   (func (export "[constructor]job") (result (own $job))
     (canon lift (core func $make)))
   (func (export "[method]job.finish") (param "self" (borrow $job))

@@ -335,6 +335,18 @@ impl Tree {
         usage
     }
 
+    /// How far into their memories the processes have ever written, together: what is left behind shows here before memories
+    /// grow. Of domains that are executing, nothing.
+    #[must_use]
+    pub fn written_bytes(&self) -> u64 {
+        let domains = (0..self.peers.count()).filter_map(|number| self.peers.idle(number).ok());
+        let written = |domain: &Domain| {
+            let instances = (0..).take(domain.instance_count());
+            instances.map(|index| domain.instance(InstanceIndex(index)).written_bytes()).sum::<u64>()
+        };
+        domains.map(|domain| written(&domain)).sum()
+    }
+
     /// The processes, the root first, parents before children. Waits for nobody: a thread may be executing them.
     #[must_use]
     pub fn processes(&self) -> Vec<ProcessView<'_>> {

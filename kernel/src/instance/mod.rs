@@ -74,6 +74,21 @@ impl Instance {
         self.own_memories().map(|memory| memory.bytes() as u64).sum()
     }
 
+    /// How far into the memories that it defines something was ever written: bytes up to the last one that is not 0. Of
+    /// shared memories nothing.
+    #[must_use]
+    pub fn written_bytes(&self) -> u64 {
+        const ZERO: [u8; 4096] = [0; 4096];
+        let written = |memory: &Arc<Memory>| {
+            // SAFETY: the memory is not shared, and the domain's: nothing runs in it now.
+            let bytes = unsafe { memory.as_slice() };
+            let blank = bytes.rchunks(ZERO.len()).take_while(|chunk| **chunk == ZERO[..chunk.len()]).count();
+            let rest = &bytes[..bytes.len().saturating_sub(blank * ZERO.len())];
+            rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
+        };
+        self.own_memories().filter(|memory| !memory.ty().shared).map(written).sum()
+    }
+
     /// Elements of the tables that it defines.
     #[must_use]
     pub fn own_table_elements(&self) -> u64 {

@@ -75,7 +75,7 @@ impl Finding {
     /// The file's text.
     #[must_use]
     pub fn print(&self, surface: &Surface, origin: &Origin) -> String {
-        let Verdict { kind, what, key, step, fault } = &self.verdict;
+        let Verdict { kind, what, key, step, fault, .. } = &self.verdict;
         let mut text =
             format!("{HEAD}\nfile: {}\nkind: {}\nwhat: {}\n", origin.file, kind.name(), line(what));
         put(

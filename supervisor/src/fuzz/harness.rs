@@ -159,9 +159,9 @@ impl Harness {
         outcome
     }
 
-    /// Runs a sequence again and again on one tree, until `enough` says so of the number of times, what the tree
-    /// holds, and what all that has cost (a step is 1). None if it does not end well each time.
-    pub fn repeat(&self, sequence: &Sequence, mut enough: impl FnMut(u32, Usage, u64) -> bool) -> Option<()> {
+    /// Runs a sequence again and again on one tree, until `enough` says so of the number of times, the tree, and what all
+    /// that has cost (a step is 1). None if it does not end well each time.
+    pub fn repeat(&self, sequence: &Sequence, mut enough: impl FnMut(u32, &Tree, u64) -> bool) -> Option<()> {
         let mut tree = self.launch(sequence.answers, self.settings.steps, 1).ok()?;
         let weight = REPETITION_COST + sequence.weight() as u64;
         let mut cost = 0;
@@ -175,7 +175,7 @@ impl Harness {
             }
             let steps = self.settings.steps.saturating_sub(self.board().steps_left());
             cost += weight + steps.unsigned_abs() + player::lock(&self.player).calls() * IMPORT_COST;
-            if enough(times, tree.usage(), cost) {
+            if enough(times, &tree, cost) {
                 return Some(());
             }
         }

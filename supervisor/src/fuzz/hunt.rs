@@ -29,6 +29,8 @@ const PROBE: u64 = 256;
 const PROBED_OF: usize = 4;
 /// Probes of each function, until they become rarer.
 const PROBES: u64 = 8;
+/// How often calls of the same functions are repeated for long because something seems to creep up, and it is nothing.
+const PATIENCE: u32 = 3;
 /// Runs that making one finding small may cost.
 const REDUCING_RUNS: usize = 3000;
 /// Repetitions that making one leak small may cost.
@@ -119,6 +121,8 @@ pub struct Hunter<'p> {
     own_runs: u64,
     probes: u64,
     next_probe: u64,
+    /// How often calls of these functions are still repeated for long.
+    patience: HashMap<Vec<String>, u32>,
 }
 
 impl Shared {
@@ -208,6 +212,7 @@ impl<'p> Hunter<'p> {
             own_runs: 0,
             probes: 0,
             next_probe: PROBE,
+            patience: HashMap::new(),
         })
     }
 
@@ -260,7 +265,9 @@ impl<'p> Hunter<'p> {
     }
 
     fn look_for_leaks(&mut self, sequence: &Sequence, thorough: bool) -> Result<(), Complaint> {
-        let verdict = judge::of_repeating(&self.harness, sequence, thorough);
+        let names = judge::names(&self.harness, sequence);
+        let patience = self.patience.entry(names).or_insert(PATIENCE);
+        let verdict = judge::of_repeating(&self.harness, sequence, thorough, patience);
         // What repeating reaches is not what a sequence reaches.
         self.harness.board().take_edges(|_, _| {});
         verdict.map_or(Ok(()), |verdict| self.bring_in(sequence, verdict))
@@ -464,7 +471,12 @@ impl<'p> Hunter<'p> {
 
     fn reduced(&self, sequence: &Sequence, verdict: &Verdict) -> Sequence {
         let leak = matches!(verdict.kind, Kind::MemoryLeak | Kind::HandleLeak);
-        let tries = if leak { REDUCING_LEAKS } else { REDUCING_RUNS };
+        let tries = match leak {
+            // What takes long to show takes as long each time.
+            true => (REDUCING_LEAKS * judge::REPETITIONS as usize / verdict.repetitions.max(1) as usize)
+                .clamp(REDUCING_LEAKS / 10, REDUCING_LEAKS),
+            false => REDUCING_RUNS,
+        };
         let tries = if verdict.kind == Kind::Timeout { tries / 10 } else { tries };
         let steps = match verdict.kind {
             Kind::Timeout => self.plan.settings.steps / REDUCED_STEPS,
@@ -487,7 +499,7 @@ impl<'p> Hunter<'p> {
             Kind::Trap | Kind::Timeout | Kind::Quota => {
                 judge::of_run(&self.harness.run_within(sequence, steps))
             }
-            Kind::MemoryLeak | Kind::HandleLeak => judge::of_repeating(&self.harness, sequence, true),
+            Kind::MemoryLeak | Kind::HandleLeak => judge::of_repeating(&self.harness, sequence, true, &mut 1),
             Kind::Nondeterminism | Kind::Rungs | Kind::Differs => {
                 self.contradicts(sequence, &self.harness.run(sequence))
             }

@@ -14,13 +14,19 @@ use super::steps::{Sequence, Step};
 /// Frames that tell one fault from another.
 const TELLING: usize = 3;
 /// How often a sequence is repeated on one tree, at most, to see whether it leaves something behind each time.
-const REPETITIONS: u32 = 4096;
+pub const REPETITIONS: u32 = 4096;
 /// What repeating may cost in all, where a step of the guest is 1.
 const REPETITIONS_COST: u64 = 6_000_000;
 /// Repetitions after which what is held is compared: each twice the one before.
 const FIRST_LOOK: u32 = 8;
 /// The last looks at each of which more must be held than at the one before.
 const LOOKS: usize = 2;
+/// How often it is repeated where a little seems to be left behind each time: a byte each time is a page of memory then, twice.
+const CREEPING: u32 = 1 << 18;
+/// What that may cost.
+const CREEPING_COST: u64 = 300_000_000;
+/// Memories of so many bytes are looked at for what is written: of more, looking itself takes long.
+const READ_BYTES: u64 = 16 << 20;
 
 /// What kind of thing is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, clap::ValueEnum)]
@@ -57,6 +63,8 @@ pub struct Verdict {
     pub step: Option<usize>,
     /// The fault, if it is one.
     pub fault: Option<Box<Fault>>,
+    /// How often the calls were repeated to see it.
+    pub repetitions: u32,
 }
 
 impl Kind {
@@ -111,6 +119,7 @@ pub fn of_run(outcome: &Outcome) -> Option<Verdict> {
         key: format!("{} {}", kind.name(), fault_key(kind, fault)),
         step: Some(*step),
         fault: Some(fault.clone()),
+        repetitions: 1,
     })
 }
 
@@ -198,6 +207,7 @@ fn differing(
         key: format!("{} {name}", kind.name()),
         step: Some(step),
         fault: None,
+        repetitions: 1,
     }
 }
 
@@ -257,41 +267,80 @@ fn without_types(text: &str) -> String {
 }
 
 /// Whether a sequence leaves something behind each time it is repeated on one tree, all its resources dropped each
-/// time. A thorough look is long enough to see a few bytes.
+/// time. A thorough look is long enough to see a little grow; where less creeps up it takes as long as memory takes to grow, if
+/// there is patience left, and that for nothing costs some.
 #[must_use]
-pub fn of_repeating(harness: &Harness, sequence: &Sequence, thorough: bool) -> Option<Verdict> {
-    let most = if thorough { REPETITIONS } else { REPETITIONS / 16 };
-    let mut looks: Vec<(u32, Usage)> = Vec::new();
-    harness.repeat(sequence, |times, usage, cost| {
+pub fn of_repeating(
+    harness: &Harness,
+    sequence: &Sequence,
+    thorough: bool,
+    patience: &mut u32,
+) -> Option<Verdict> {
+    let (most, most_cost) = match thorough {
+        true => (REPETITIONS, REPETITIONS_COST),
+        false => (REPETITIONS / 16, REPETITIONS_COST),
+    };
+    let mut looks = Vec::<Look>::new();
+    harness.repeat(sequence, |times, tree, cost| {
         if times >= FIRST_LOOK && times.is_power_of_two() {
-            looks.push((times, usage));
+            let usage = tree.usage();
+            let written = if usage.memory_bytes <= READ_BYTES { tree.written_bytes() } else { 0 };
+            looks.push(Look { times, usage, written });
         }
-        times >= most || cost >= REPETITIONS_COST
+        let is_long = times >= most || cost >= most_cost;
+        let may_go_on = *patience > 0 && times < CREEPING && cost < CREEPING_COST;
+        is_long && !(may_go_on && creeps(&looks) && leak(&looks).is_none())
     })?;
-    let grows = |held: fn(&Usage) -> u64| {
-        let last = &looks[looks.len().saturating_sub(LOOKS + 1)..];
-        last.len() > LOOKS && last.windows(2).all(|pair| held(&pair[1].1) > held(&pair[0].1))
-    };
-    let (kind, unit, held): (Kind, &str, fn(&Usage) -> u64) = if grows(|usage| usage.handles) {
-        (Kind::HandleLeak, "handles", |usage| usage.handles)
-    } else if grows(|usage| usage.memory_bytes) {
-        (Kind::MemoryLeak, "bytes of memory", |usage| usage.memory_bytes)
-    } else {
-        return None;
-    };
     let (first, last) = (looks.first()?, looks.last()?);
-    let (before, after) = (held(&first.1), held(&last.1));
+    let found = leak(&looks);
+    *patience -= u32::from(*patience > 0 && found.is_none() && last.times > most);
+    let (kind, unit, held) = found?;
+    let (before, after) = (held(&first.usage), held(&last.usage));
     Some(Verdict {
         kind,
-        what: format!("{before} {unit} after {} repetitions, {after} after {}", first.0, last.0),
+        what: format!("{before} {unit} after {} repetitions, {after} after {}", first.times, last.times),
         key: format!("{} {}", kind.name(), names(harness, sequence).join(" ")),
         step: None,
         fault: None,
+        repetitions: last.times,
     })
 }
 
+/// What a tree holds after so many repetitions.
+struct Look {
+    times: u32,
+    usage: Usage,
+    /// How far into its memories it has written.
+    written: u64,
+}
+
+type Held = fn(&Usage) -> u64;
+
+/// What has grown in each of the last doublings, if anything has.
+fn leak(looks: &[Look]) -> Option<(Kind, &'static str, Held)> {
+    let last = &looks[looks.len().saturating_sub(LOOKS + 1)..];
+    let grows = |held: Held| {
+        last.len() > LOOKS && last.windows(2).all(|pair| held(&pair[1].usage) > held(&pair[0].usage))
+    };
+    let leaks: [(Kind, &str, Held); 2] = [
+        (Kind::HandleLeak, "handles", |usage| usage.handles),
+        (Kind::MemoryLeak, "bytes of memory", |usage| usage.memory_bytes),
+    ];
+    leaks.into_iter().find(|(.., held)| grows(*held))
+}
+
+/// Whether memories are written to further and further, in proportion to the repetitions or nearly so: what only settles does
+/// so less and less.
+fn creeps(looks: &[Look]) -> bool {
+    let [.., first, second, third] = looks else { return false };
+    let (before, lately) =
+        (second.written.saturating_sub(first.written), third.written.saturating_sub(second.written));
+    before > 0 && lately * 2 >= before * 3
+}
+
 /// The functions that a sequence calls, each once.
-fn names(harness: &Harness, sequence: &Sequence) -> Vec<String> {
+#[must_use]
+pub fn names(harness: &Harness, sequence: &Sequence) -> Vec<String> {
     let name = |step: &Step| step.print(&harness.surface).split('(').next().unwrap_or_default().to_owned();
     let names: BTreeSet<String> = sequence.steps.iter().map(name).collect();
     names.into_iter().collect()

@@ -43,7 +43,7 @@ pub fn replay(
     let said = harness.said();
     let verdict = match saved.kind {
         Kind::Trap | Kind::Timeout | Kind::Quota => judge::of_run(&outcome),
-        Kind::MemoryLeak | Kind::HandleLeak => judge::of_repeating(&harness, &sequence, true),
+        Kind::MemoryLeak | Kind::HandleLeak => judge::of_repeating(&harness, &sequence, true, &mut 1),
         Kind::Nondeterminism => judge::of_again(&harness, &sequence, &outcome),
         Kind::Rungs => {
             let rungs = make(&source, Isolate::All)?;
