@@ -1,4 +1,4 @@
-//! A target without libFuzzer, so any compiler will do: random inputs by number, for so many seconds at most if it is said, or
+//! A target without libFuzzer, so any compiler will do (all but `module_diff`, which has the other engine, and `reference`): random inputs by number, for so many seconds at most if it is said, or
 //! those that files hold.
 //!
 //! `cargo run -p atoll-fuzz --example soak -- plan_movers 0 100000 60`
@@ -48,8 +48,6 @@ fn main() {
 
 fn check(target: &str) -> fn(&[u8]) {
     match target {
-        #[cfg(feature = "targets")]
-        "module_diff" => atoll_fuzz::differ::check,
         "component_bytes" => atoll_fuzz::raw::check,
         "plan_movers" => atoll_fuzz::pair::movers,
         "hostile_guest" => atoll_fuzz::pair::hostile,

@@ -20,7 +20,7 @@ use kernel::jit::engine::Engine;
 use kernel::sched::machine::Machine;
 
 use super::chart::Chart;
-use super::ledger::Ledger;
+use super::rulebook::Rulebook;
 use crate::tend::child_spec::Spec;
 use crate::tend::driver::{Driver, Wish};
 use crate::tend::happening::Happening;
@@ -81,7 +81,7 @@ struct Drill {
     system: System,
     launched: Arc<Launched>,
     driver: Driver,
-    ledger: Ledger,
+    rulebook: Rulebook,
     told: Arc<Mutex<Vec<Happening>>>,
     /// Those that are up, and when they were started: a number that grows.
     up: BTreeMap<String, u64>,
@@ -126,7 +126,7 @@ impl Drill {
         };
         let driver = Driver::new(&launched, &spec, &|_| None, Box::new(tell));
         let mut drill = Drill {
-            ledger: Ledger::new(&spec, is_meddled),
+            rulebook: Rulebook::new(&spec, is_meddled),
             generations: vec![0; launched.tree().domain_count() as usize],
             driver: driver.expect("each process begins a domain"),
             callers,
@@ -225,7 +225,7 @@ impl Drill {
             self.lines.push(format!("{now_ns}: {} {happening}", happening.subject().unwrap_or("tree")));
             match happening {
                 Happening::Started { process, .. } => {
-                    self.ledger.started(process);
+                    self.rulebook.started(process);
                     self.starts += 1;
                     self.up.insert(process.clone(), self.starts);
                 }
@@ -233,11 +233,11 @@ impl Drill {
                     self.up.remove(process);
                 }
                 Happening::Restarting { process, supervisor, restarts, .. } => {
-                    self.ledger.restarting(process, supervisor, *restarts, now_ns);
+                    self.rulebook.restarting(process, supervisor, *restarts, now_ns);
                 }
-                Happening::Finished { process } => self.ledger.finished(process),
-                Happening::GaveUp { supervisor, .. } => self.ledger.gave_up(supervisor, now_ns),
-                Happening::Up { supervisor } => self.ledger.up(supervisor),
+                Happening::Finished { process } => self.rulebook.finished(process),
+                Happening::GaveUp { supervisor, .. } => self.rulebook.gave_up(supervisor, now_ns),
+                Happening::Up { supervisor } => self.rulebook.up(supervisor),
                 Happening::NotStarted { process } => panic!("{process} had been launched already"),
                 Happening::Stopping { .. }
                 | Happening::Killing { .. }
@@ -285,8 +285,8 @@ impl Drill {
             assert!(supervised.iter().all(|domain| views[*domain as usize].ended.is_some()));
             assert_eq!(self.launched.tree().usage().memory_bytes, 0, "memory of ended lives is held");
         } else {
-            self.ledger.check_order(&self.up);
-            let down = self.ledger.permanent().find(|path| !self.up.contains_key(*path));
+            self.rulebook.check_order(&self.up);
+            let down = self.rulebook.permanent().find(|path| !self.up.contains_key(*path));
             assert!(down.is_none() || self.is_meddled, "{down:?} is down");
         }
         for at in (0..).take(self.callers.all.len()) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use abi::sample::Sampler;
 
 use super::chart::Chart;
-use super::ledger::Ledger;
+use super::rulebook::Rulebook;
 use crate::tend::overseer::{Exit, News, Node, Order, Outcome, Overseer};
 
 /// In which time restarts are counted.
@@ -30,9 +30,9 @@ pub fn try_history(choices: &[u8]) -> Option<Outcome> {
     if seen.is_empty() {
         return None;
     }
-    let ledger = Ledger::new(&spec, is_meddled);
+    let rulebook = Rulebook::new(&spec, is_meddled);
     let mut world =
-        World { overseer, ledger, seen, begun: BTreeMap::new(), starts: 0, now_ns: 0, is_meddled };
+        World { overseer, rulebook, seen, begun: BTreeMap::new(), starts: 0, now_ns: 0, is_meddled };
     world.overseer.begin(0);
     for _ in 0..events {
         world.obey();
@@ -58,7 +58,7 @@ enum Seen {
 
 struct World {
     overseer: Overseer,
-    ledger: Ledger,
+    rulebook: Rulebook,
     seen: BTreeMap<Node, Seen>,
     /// When each was last started: a number that grows.
     begun: BTreeMap<Node, u64>,
@@ -88,7 +88,7 @@ impl World {
                 assert!(self.overseer.over().is_none(), "a start after the end");
                 let seen = self.seen[&node];
                 assert!(seen == Seen::Down || (self.is_meddled && seen == Seen::Up), "{seen:?}");
-                self.ledger.started(self.overseer.name(node));
+                self.rulebook.started(self.overseer.name(node));
                 self.starts += 1;
                 self.begun.insert(node, self.starts);
                 self.seen.insert(node, Seen::Starting);
@@ -109,11 +109,11 @@ impl World {
         match news {
             News::Restarting(node, count) => {
                 let supervisor = self.overseer.supervisor(node).expect("who is restarted has a supervisor");
-                self.ledger.restarting(name(node), name(supervisor), count, self.now_ns);
+                self.rulebook.restarting(name(node), name(supervisor), count, self.now_ns);
             }
-            News::GaveUp(node) => self.ledger.gave_up(name(node), self.now_ns),
-            News::Finished(node) => self.ledger.finished(name(node)),
-            News::Up(node) => self.ledger.up(name(node)),
+            News::GaveUp(node) => self.rulebook.gave_up(name(node), self.now_ns),
+            News::Finished(node) => self.rulebook.finished(name(node)),
+            News::Up(node) => self.rulebook.up(name(node)),
             News::NotStarted(_) | News::Over(_) => {}
         }
     }
@@ -139,7 +139,7 @@ impl World {
     fn ends(&mut self, node: Node, exit: Exit) {
         // Who ends before it has started has not ended well.
         let is_well = exit == Exit::Normal && self.seen[&node] != Seen::Starting;
-        self.ledger.ended(self.overseer.name(node), is_well);
+        self.rulebook.ended(self.overseer.name(node), is_well);
         self.seen.insert(node, Seen::Down);
         self.overseer.ended(node, exit, self.now_ns);
     }
@@ -174,8 +174,8 @@ impl World {
         let up = self.seen.iter().filter(|(_, seen)| **seen == Seen::Up);
         let begun = up.map(|(node, _)| (self.overseer.name(*node).to_owned(), self.begun[node]));
         let begun: BTreeMap<String, u64> = begun.collect();
-        let down = self.ledger.permanent().find(|path| !begun.contains_key(*path));
+        let down = self.rulebook.permanent().find(|path| !begun.contains_key(*path));
         assert!(down.is_none() || self.is_meddled, "{down:?} is down");
-        self.ledger.check_order(&begun);
+        self.rulebook.check_order(&begun);
     }
 }

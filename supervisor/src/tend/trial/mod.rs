@@ -4,14 +4,14 @@
 //! `ATOLL_SEED` tries one.
 //!
 //! - [`chart`]: who supervises whom
-//! - [`ledger`]: what was told, held against OTP's rules
+//! - [`rulebook`]: what was told, held against OTP's rules
 //! - [`history`]: the rules alone, in a world that obeys them
 //! - [`drill`]: trees that run, and what becomes of calls to them
 
 pub mod chart;
 pub mod drill;
 pub mod history;
-pub mod ledger;
+pub mod rulebook;
 
 #[cfg(test)]
 mod tests {

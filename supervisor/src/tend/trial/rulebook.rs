@@ -16,7 +16,7 @@ struct Regime {
 
 /// What is known of a tree, by the names of processes and supervisors.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct Rulebook {
     regimes: BTreeMap<String, Regime>,
     restart: BTreeMap<String, Restart>,
     /// When each supervisor has made its restarts since it was started; nanoseconds.
@@ -29,11 +29,11 @@ pub struct Ledger {
     is_meddled: bool,
 }
 
-impl Ledger {
+impl Rulebook {
     /// Of a tree that is to come up.
     #[must_use]
-    pub fn new(spec: &Spec, is_meddled: bool) -> Ledger {
-        let mut ledger = Ledger {
+    pub fn new(spec: &Spec, is_meddled: bool) -> Rulebook {
+        let mut rulebook = Rulebook {
             regimes: BTreeMap::new(),
             restart: BTreeMap::new(),
             restarts: BTreeMap::new(),
@@ -41,9 +41,9 @@ impl Ledger {
             well: BTreeSet::new(),
             is_meddled,
         };
-        ledger.enter(spec);
-        ledger.due = ledger.restart.keys().map(|path| (path.clone(), 1)).collect();
-        ledger
+        rulebook.enter(spec);
+        rulebook.due = rulebook.restart.keys().map(|path| (path.clone(), 1)).collect();
+        rulebook
     }
 
     fn enter(&mut self, spec: &Spec) {
