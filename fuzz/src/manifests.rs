@@ -58,7 +58,7 @@ static WORDS: LazyLock<Vec<&str>> =
     LazyLock::new(|| SEEDS.iter().flat_map(|seed| seed.split('"').skip(1).step_by(2)).collect());
 
 /// Components by their file's name.
-const PARTS: [(&str, &str); 13] = [
+const PARTS: [(&str, &str); 15] = [
     ("store.wat", include_str!("../../tests/manifests/parts/store.wat")),
     ("store-64.wat", include_str!("../../tests/manifests/parts/store-64.wat")),
     ("store-2.wat", include_str!("../../tests/manifests/parts/store-2.wat")),
