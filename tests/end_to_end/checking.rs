@@ -64,6 +64,18 @@ fn a_manifest_says_who_serves_each_import_and_what_would() {
     assert_eq!(json[0]["imports"][0]["import"], "shop:kv/store@0.1.0");
     assert_eq!(json[0]["imports"][0]["granted"], false);
     assert_eq!(json[0]["imports"][0]["why"], "no process exports it");
+    // Where processes are placed decides what carries their calls.
+    let part = |name: &str| root().join("tests/manifests/parts").join(name).display().to_string();
+    for (store, cart, rung) in [("process", "anywhere", "segment"), ("worker:0", "worker:1", "channel")] {
+        let process = |name: &str, place: &str| {
+            let file = part(&format!("{name}.wat"));
+            format!("[process.{name}]\ncomponent = \"{file}\"\nplacement = \"{place}\"\n")
+        };
+        let file =
+            scratch.file("atoll.toml", format!("{}{}", process("store", store), process("cart", cart)));
+        let routes = route(&[&file, "shop:kv"]);
+        assert!(routes.contains(&format!("/store  {rung}  over a boundary, on fault trap\n")), "{routes}");
+    }
     // What is wrong otherwise is told as `atoll check` does.
     let mismatch = atoll(["route", &manifest("bad/mismatch.toml")]).run().exits(126);
     mismatch.says(&["cart imports   get: func(key: u32) -> u32"]);

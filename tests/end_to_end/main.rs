@@ -13,7 +13,7 @@
 //! - [`checking`]: `atoll check`, manifests
 //! - [`background`]: a tree that runs while others ask it; [`asked`]: by whom; [`intruders`]: who should not
 //! - [`upkeep`]: `atoll up`: trees that are kept running; [`storefront`]: one of them, seen by all commands
-//! - [`told`]: spans
+//! - [`told`]: what `--spans` tells
 //! - [`mischief`]: damaged files, and guests that do what they must not
 //! - [`foreign`]: more real components, from a folder that `SHARED` names; skipped where there is none
 

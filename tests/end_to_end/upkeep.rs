@@ -153,6 +153,24 @@ fn the_shop_comes_up_breaks_is_back_and_goes_down() {
 }
 
 #[test]
+fn a_process_of_its_own_is_kept_running_too() {
+    let scratch = Scratch::new("own-process");
+    for file in ["front.wat", "cart.wat", "store.wat"] {
+        let text = std::fs::read(root().join("examples/shop").join(file)).expect("it is there");
+        scratch.file(file, text);
+    }
+    let manifest = std::fs::read_to_string(root().join("examples/shop/atoll.toml")).expect("it is there");
+    let store = "component = \"store.wat\"\n";
+    let manifest = manifest.replace(store, &format!("{store}placement = \"process\"\n"));
+    let mut up = Up::start(&[&scratch.file("atoll.toml", manifest)]);
+    up.until("eve: bread 4 (6 left), vase was not to be had: wasm `unreachable` instruction executed; pays 4 for 1");
+    up.until("store ● started (gen1)");
+    up.until("joe: tea 3 (9 left), honey 6 (1 left); pays 9 for 2");
+    up.signal(Signal::SIGTERM);
+    assert_eq!(up.end().0, 143);
+}
+
+#[test]
 fn programs_read_a_line_at_a_time() {
     let mut up = Up::start(&["--json", &shop()]);
     up.until("\"event\":\"faulted\"");

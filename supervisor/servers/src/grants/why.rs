@@ -201,7 +201,8 @@ fn environment(view: &View<'_>) -> Explained {
         parts.push(format!("variables {}", names.join(", ")));
     }
     if !view.args.is_empty() {
-        parts.push(format!("{} arguments", view.args.len()));
+        let plural = if view.args.len() == 1 { "" } else { "s" };
+        parts.push(format!("{} argument{plural}", view.args.len()));
     }
     if let Some(cwd) = view.cwd {
         parts.push(format!("begins in {cwd}"));
@@ -283,7 +284,7 @@ mod tests {
             "/data is /srv/data (read-only), /tmp is tmp (read and write)"
         );
         let environment = granted("wasi:cli/environment");
-        assert_eq!(environment, "variables TOKEN; 1 arguments", "values may be secrets");
+        assert_eq!(environment, "variables TOKEN; 1 argument", "values may be secrets");
         assert_eq!(granted("wasi:cli/stdin"), "bytes that its launcher gave");
         assert_eq!(
             granted("wasi:sockets/tcp@0.2.3"),
