@@ -3,13 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::shell::{Atoll, Scratch, atoll};
+use crate::shell::{Atoll, Scratch, atoll, binary};
 
 /// Long enough for a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,8 +41,8 @@ impl Background {
     }
 
     fn start(runtime: Scratch, args: &[&str]) -> Background {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_atoll"));
-        command.args(args).env_clear().env("XDG_RUNTIME_DIR", runtime.path());
+        let mut command = binary();
+        command.args(args).env("XDG_RUNTIME_DIR", runtime.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let background = Background { child: command.spawn().expect("the binary can be started"), runtime };
         background.wait_for("its socket", || background.socket().exists());

@@ -32,9 +32,30 @@ pub struct Outcome {
 
 /// `atoll` with these arguments; its environment is empty but for what the loader needs.
 pub fn atoll<A: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = A>) -> Atoll {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_atoll"));
-    command.args(args).env_clear();
+    let mut command = binary();
+    command.args(args);
     Atoll { command, stdin: Vec::new(), patience: PATIENCE, signals: Vec::new() }
+}
+
+/// `atoll` with an empty environment. Ctrl-C reaches it even where a shell runs the tests in the background, and so has told
+/// them, and whatever they start, to ignore it.
+pub fn binary() -> Command {
+    let atoll = env!("CARGO_BIN_EXE_atoll");
+    let mut command = Command::new(atoll);
+    if ignored(Signal::SIGINT) {
+        command = Command::new("/usr/bin/env");
+        command.args(["--default-signal=INT", atoll]);
+    }
+    command.env_clear();
+    command
+}
+
+/// Whether this process ignores a signal (proc(5), `SigIgn`).
+fn ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").expect("every process has one");
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("it is among the lines");
+    let mask = u64::from_str_radix(mask.trim(), 16).expect("it is a hexadecimal number");
+    mask >> (signal as i32 - 1) & 1 == 1
 }
 
 impl Atoll {

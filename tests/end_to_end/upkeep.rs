@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::shell::{Scratch, atoll, guest, root};
+use crate::shell::{Scratch, atoll, binary, guest, root};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -22,15 +22,15 @@ pub struct Up {
 
 impl Up {
     pub fn start(args: &[&str]) -> Up {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_atoll"));
-        command.arg("up").args(args).env_clear();
+        let mut command = binary();
+        command.arg("up").args(args);
         Up::spawn(command)
     }
 
     /// The same, with its socket in a folder of the test's own.
     fn start_in(runtime: &Scratch, args: &[&str]) -> Up {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_atoll"));
-        command.arg("up").args(args).env_clear().env("XDG_RUNTIME_DIR", runtime.path());
+        let mut command = binary();
+        command.arg("up").args(args).env("XDG_RUNTIME_DIR", runtime.path());
         Up::spawn(command)
     }
 
