@@ -1,7 +1,7 @@
 //! Values in the forms that they have outside of memories: as text, as bytes between OS processes, as what a fuzzer varies.
 //! What is written is read again as it was; what is damaged is read as a value of the type, or refused in words.
 
-use abi::fault::Fault;
+use abi::fault::{Fault, Trap};
 use abi::handletext;
 use abi::peek;
 use abi::sample::Sampler;
@@ -130,7 +130,8 @@ fn fault_as_bytes(sampler: &mut Sampler<'_>) {
             let mut cursor = Cursor::new(&again);
             assert_eq!(Fault::take(&mut cursor), Ok(fault.clone()));
             assert_eq!(cursor.finish(), Ok(()));
-            assert!(!fault.to_string().is_empty());
+            // It can be printed; what a host function said may be nothing.
+            assert!(!fault.to_string().is_empty() || fault.trap == Trap::Host(String::new()));
         }
         Err(error) => assert!(error.to_string().len() > 8),
     }
