@@ -29,6 +29,9 @@ const MODULE: &str = r#"(module
         (loop $again
             (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
             (br_if $again (local.get 0))))
+    (func (export "fill") (param i32)
+        (memory.fill (i32.const 0) (i32.const 7) (local.get 0))
+        (memory.copy (i32.const 1) (i32.const 0) (i32.sub (local.get 0) (i32.const 1))))
     (tag $odd) (tag $large)
     (func (export "throws") (param i32) (result i32)
         (block $odd (block $other
@@ -127,6 +130,19 @@ fn counts_stop_at_255_and_steps_at_none() {
     guest.board.allow(1000);
     assert_eq!(guest.call("spin", &[900], 0), Ok(vec![]));
     assert_eq!(guest.board.steps_left(), 99);
+}
+
+#[test]
+fn bulk_operators_take_steps_by_their_bytes() {
+    let mut guest = Guest::new(Watch::Edges);
+    guest.board.allow(3000);
+    assert_eq!(guest.call("fill", &[65_536], 0), Ok(vec![]));
+    assert_eq!(guest.board.steps_left(), 3000 - 1 - 1024 - 1023);
+    guest.board.allow(1500);
+    assert_eq!(guest.call("fill", &[65_536], 0), Err(Trap::OutOfSteps));
+    // What is not there takes none: the trap is the one it would be.
+    guest.board.allow(1500);
+    assert_eq!(guest.call("fill", &[1 << 31], 0), Err(Trap::MemoryOutOfBounds));
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //! alive. One thread at a time runs watched code; what two would note at once is not wrong, only not exact.
 //!
 //! ```text
-//!  0   steps left            i64, counted down at every function's and loop's beginning; below 0 the code traps
+//!  0   steps left            i64, counted down at every function's and loop's beginning, and for each 64 bytes that one
+//!                            operator copies or fills; below 0 the code traps
 //!  8   comparisons so far    u64
 //! 16   comparisons           a ring of COMPARES × { site u32, bits u32, left u64, right u64 }
 //!  …   edges                 a byte each, stops at 255
@@ -58,6 +59,8 @@ pub struct Compared {
 
 /// Offset of the steps left.
 pub(super) const STEPS: i32 = 0;
+/// How many bytes that are copied or filled are a step: about as long as a loop takes to come around.
+pub(super) const STEP_BYTES_LOG2: i64 = 6;
 /// Offset of the number of comparisons.
 pub(super) const COUNT: i32 = 8;
 /// Offset of the ring of comparisons.

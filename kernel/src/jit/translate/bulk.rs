@@ -29,12 +29,14 @@ impl FuncTranslator<'_> {
                 let count = self.index64(count);
                 let to = self.range(dst_mem, to, count);
                 let from = self.range(src_mem, from, count);
+                self.watch_bulk(count);
                 self.builtin_checked(Builtin::move_bytes, &[to, from, count]);
             }
             Operator::MemoryFill { mem } => {
                 let (at, byte, count) = self.pop3();
                 let count = self.index64(count);
                 let to = self.range(mem, at, count);
+                self.watch_bulk(count);
                 self.builtin_checked(Builtin::fill_bytes, &[to, byte, count]);
             }
             Operator::MemoryInit { data_index, mem } => {

@@ -42,13 +42,28 @@ impl<'a> FuncTranslator<'a> {
 
     /// At the beginning of a loop's body: a step, and an edge.
     pub(super) fn watch_loop(&mut self) {
+        if self.watcher.is_some() {
+            let one = self.builder.ins().iconst(types::I64, 1);
+            self.take_steps(one);
+            self.watch_edge();
+        }
+    }
+
+    /// Before `bytes` of memory, which are there, are copied or filled: one operator can take as long as many loops.
+    pub(super) fn watch_bulk(&mut self, bytes: Value) {
+        if self.watcher.is_some() {
+            let steps = self.builder.ins().ushr_imm_u(bytes, watch::STEP_BYTES_LOG2);
+            self.take_steps(steps);
+        }
+    }
+
+    fn take_steps(&mut self, steps: Value) {
         let Some(Watcher { base, flags, .. }) = self.watcher else { return };
         let left = self.builder.ins().load(types::I64, flags, base, watch::STEPS);
-        let left = self.builder.ins().iadd_imm_s(left, -1);
+        let left = self.builder.ins().isub(left, steps);
         self.builder.ins().store(flags, left, base, watch::STEPS);
         let none = self.builder.ins().icmp_imm_s(IntCC::SignedLessThan, left, 0);
         self.builder.ins().trapnz(none, trapcode::OUT_OF_STEPS);
-        self.watch_edge();
     }
 
     /// Counts that the point of translation was reached.
