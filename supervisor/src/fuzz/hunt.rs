@@ -33,6 +33,8 @@ const PROBES: u64 = 8;
 const PATIENCE: u32 = 3;
 /// Runs that making one finding small may cost.
 const REDUCING_RUNS: usize = 3000;
+/// How long making one finding small may take: what runs for a second each time stays as it is after some tries.
+const REDUCING_TIME: Duration = Duration::from_secs(5);
 /// Repetitions that making one leak small may cost.
 const REDUCING_LEAKS: usize = 120;
 /// What part of the steps is given to a sequence that takes them all, while it is made small.
@@ -482,7 +484,11 @@ impl<'p> Hunter<'p> {
             Kind::Timeout => self.plan.settings.steps / REDUCED_STEPS,
             _ => self.plan.settings.steps,
         };
+        let began = Instant::now();
         let reduced = reduce(&self.harness.surface, sequence, tries, |candidate| {
+            if began.elapsed() > REDUCING_TIME {
+                return false;
+            }
             self.shared.runs.fetch_add(1, Relaxed);
             self.judged(candidate, verdict, steps).is_some_and(|again| leak || again.key == verdict.key)
         });
