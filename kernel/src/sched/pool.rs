@@ -151,10 +151,10 @@ impl Pool {
         self.stopping.load(Ordering::SeqCst) || self.somebody_waits(index)
     }
 
-    /// Whether another worker than the one at `index` runs somebody, who may bring work.
+    /// Whether another worker than the one at `index` runs somebody, who may bring work, or is about to.
     pub fn others_run(&self, index: usize) -> bool {
-        let mut seats = self.seats.iter().enumerate();
-        seats.any(|(other, seat)| other != index && seat.busy.load(Ordering::Relaxed))
+        let mut seats = self.seats.iter().enumerate().filter(|(other, _)| *other != index);
+        seats.any(|(_, seat)| seat.busy.load(Ordering::Relaxed) || seat.waiting() > 0)
     }
 
     /// Whether somebody waits whom the worker at `index` could run.

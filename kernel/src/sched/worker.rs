@@ -127,20 +127,34 @@ impl Worker {
             };
             self.seat().silence();
             self.seat().sleep(timeout_ns, || self.pool.has_work(self.index));
+            self.learn_from_sleep(now_ns);
             self.measure_from_here();
         }
         self.seat().silence();
     }
 
+    /// Two who answer each other would both sleep, and be woken, each time if only looks counted: a short sleep says that a
+    /// longer look would have found what came.
+    fn learn_from_sleep(&self, since_ns: u64) {
+        let slept_ns = self.pool.clock.now_ns().saturating_sub(since_ns);
+        if slept_ns < MOST_PATIENCE_NS + self.patience_ns.get() {
+            self.patience_ns.set(MOST_PATIENCE_NS);
+        }
+    }
+
     /// Looks for work without sleeping, while another worker runs somebody who may bring it: falling asleep and being woken
-    /// takes longer than most calls. The longer it was in vain, the shorter the next time.
+    /// takes longer than most calls. The longer it was in vain, the shorter the next time. Nobody is seen to run while a
+    /// worker takes what was just brought to it, so a short look does not ask.
     fn looks_around(&self, now_ns: u64) -> bool {
-        if self.pool.numbers.cores < 2 || !self.pool.others_run(self.index) {
+        if self.pool.numbers.cores < 2 || self.pool.seats.len() < 2 {
             return false;
         }
         let patience_ns = self.patience_ns.get();
-        let until_ns = now_ns + patience_ns;
-        let gives_up = || self.pool.clock.now_ns() >= until_ns || !self.pool.others_run(self.index);
+        let (least_ns, until_ns) = (now_ns + LEAST_PATIENCE_NS, now_ns + patience_ns);
+        let gives_up = || {
+            let now_ns = self.pool.clock.now_ns();
+            now_ns >= until_ns || now_ns >= least_ns && !self.pool.others_run(self.index)
+        };
         let found = self.seat().look_around(|| self.pool.has_work(self.index), gives_up);
         let patience_ns = if found { patience_ns * 2 } else { patience_ns / 2 };
         self.patience_ns.set(patience_ns.clamp(LEAST_PATIENCE_NS, MOST_PATIENCE_NS));
