@@ -196,7 +196,8 @@ impl Disorder {
         match trap {
             Trap::Unreachable => value.is_none(),
             Trap::Deadlock(_) => self.is_cyclic,
-            Trap::Limit { limit: DEADLINE, .. } => self.is_hasty,
+            // Late, or late before there was room for its message.
+            Trap::Limit { limit, .. } => self.is_hasty && limit.starts_with(DEADLINE),
             Trap::Gone(_) | Trap::Killed(_) | Trap::CannotEnter => !self.is_calm || self.is_cyclic,
             _ => false,
         }
