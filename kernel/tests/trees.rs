@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that has nothing to unwrap has failed")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 use abi::fault::Trap;
 use abi::state::ProcessState;
@@ -571,4 +571,36 @@ fn a_domain_stops_at_its_quota_and_a_launch_too() {
         error.to_string().contains("65536 bytes of memory, which is more than its quota leaves"),
         "{error}"
     );
+}
+
+/// The state of a life that was ended is told before anybody can begin the next one, which is up then.
+#[test]
+fn who_ends_a_life_does_not_end_the_next_one() {
+    const ROUNDS: u32 = 20_000;
+    let tree = launch_isolated(GREETER, &["back"], OnFault::Trap);
+    let is_back = |path: &str| path == "/app/back";
+    let place = tree.linked().processes().iter().find(|info| is_back(&info.path)).unwrap().place;
+    let (domain, why, both) = (place.domain, Trap::Killed("a test".into()), Barrier::new(2));
+    let mut wrong = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..ROUNDS {
+                both.wait();
+                tree.end(domain, &why);
+                both.wait();
+            }
+        });
+        for round in 0..ROUNDS {
+            both.wait();
+            tree.restart(domain, &why).unwrap();
+            both.wait();
+            // Whoever was last: a process is ready if its domain is there.
+            let state = tree.processes().iter().find(|view| is_back(&view.info.path)).unwrap().state.clone();
+            let is_there = tree.set_domain_quota(domain, DomainQuota::default()).is_ok();
+            if (state == ProcessState::Ready) != is_there {
+                wrong.push((round, state));
+            }
+        }
+    });
+    assert!(wrong.is_empty(), "{wrong:?}");
 }

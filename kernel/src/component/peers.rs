@@ -172,7 +172,8 @@ impl Peers {
         let slot = &peers.slots[number as usize];
         let mut held = slot.domain.lock();
         if let Some(old) = held.take() {
-            peers.bury(number, old, why);
+            slot.standing.end(why);
+            peers.bury(old);
         }
         let generation = peers.next_life(number);
         let mut domain = Peers::empty(peers, number);
@@ -193,26 +194,24 @@ impl Peers {
     /// Ends a life of a domain, once nobody executes it.
     pub fn end(&self, number: u32, generation: u32, why: &Trap) {
         let slot = &self.slots[number as usize];
+        let is_present = || slot.generation.load(Ordering::SeqCst) == generation;
+        // Its standing is told before the lock is given back: afterwards it may be that of the next life.
         if self.is_apart(number) {
             let mut held = slot.proxy.lock();
-            let proxy = held.take_if(|_| slot.generation.load(Ordering::SeqCst) == generation);
+            let Some(proxy) = held.take_if(|_| is_present()) else { return };
+            slot.standing.end(why);
             drop(held);
-            return proxy.into_iter().for_each(|proxy| apart::bury(self, number, proxy, why));
+            return apart::bury(self, proxy);
         }
         let mut held = slot.domain.lock();
-        if slot.generation.load(Ordering::SeqCst) != generation {
-            return;
-        }
-        let domain = held.take();
+        let Some(domain) = held.take_if(|_| is_present()) else { return };
+        slot.standing.end(why);
         drop(held);
-        if let Some(domain) = domain {
-            self.bury(number, domain, why);
-        }
+        self.bury(domain);
     }
 
-    /// Unmaps a domain, and gives back what its processes held of others.
-    fn bury(&self, number: u32, domain: Domain, why: &Trap) {
-        self.slots[number as usize].standing.end(why);
+    /// Unmaps a domain whose standing knows that it has ended, and gives back what its processes held of others.
+    fn bury(&self, domain: Domain) {
         let running = Running::of(&domain);
         let (own, lent) = running.estate();
         let borrower = running.calling;

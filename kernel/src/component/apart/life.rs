@@ -102,7 +102,8 @@ pub(in crate::component) fn step(peers: &Peers, number: u32, index: usize) -> Re
 /// As [`begin`] and [`step`]: then the domain is gone.
 pub(in crate::component) fn restart(peers: &Peers, number: u32, why: &Trap) -> Result<u32, LaunchError> {
     if let Some(old) = { peers.proxy_of(number).lock().take() } {
-        bury(peers, number, old, why);
+        peers.standing(number).end(why);
+        bury(peers, old);
     }
     let generation = peers.next_life(number);
     let launch = || {
@@ -117,10 +118,10 @@ pub(in crate::component) fn restart(peers: &Peers, number: u32, why: &Trap) -> R
         }
         Err(error) => {
             let gone = Trap::Gone(format!("it could not be started again: {error}"));
-            if let Some(half) = { peers.proxy_of(number).lock().take() } {
-                bury(peers, number, half, &gone);
-            }
             peers.standing(number).end(&gone);
+            if let Some(half) = { peers.proxy_of(number).lock().take() } {
+                bury(peers, half);
+            }
             Err(error)
         }
     }
@@ -160,9 +161,8 @@ fn memory_limit(peers: &Peers, number: u32) -> Option<u64> {
     [sum, total.memory_bytes].into_iter().flatten().min()
 }
 
-/// Ends the process of a domain, and gives back what it held of others.
-pub(in crate::component) fn bury(peers: &Peers, number: u32, proxy: Proxy, why: &Trap) {
-    peers.standing(number).end(why);
+/// Ends the process of a domain whose standing knows that it has ended, and gives back what it held of others.
+pub(in crate::component) fn bury(peers: &Peers, proxy: Proxy) {
     let (own, lent, borrower) = proxy.end();
     peers.bequeath(own, lent, borrower);
 }
