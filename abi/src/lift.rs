@@ -81,15 +81,15 @@ impl<'s> Lift<'s> {
         self.enter()?;
         let value = match ty {
             ValType::String => {
-                let (begin, tagged) = self.pair(pointer)?;
+                let (begin, tagged) = self.side.read_pair(pointer)?;
                 self.string(begin, tagged)?
             }
             ValType::List(elem) => {
-                let (begin, count) = self.pair(pointer)?;
+                let (begin, count) = self.side.read_pair(pointer)?;
                 Value::List(self.list(elem, begin, count)?)
             }
             ValType::Map(entry) => {
-                let (begin, count) = self.pair(pointer)?;
+                let (begin, count) = self.side.read_pair(pointer)?;
                 Value::Map(self.map(entry, begin, count)?)
             }
             ValType::FixedList(elem, count) => Value::List(self.elements(elem, pointer, *count)?),
@@ -99,7 +99,7 @@ impl<'s> Lift<'s> {
             ValType::Tuple(types) => Value::Tuple(self.tuple(types.iter(), pointer)?),
             ValType::Variant(_) | ValType::Enum(_) | ValType::Option(_) | ValType::Result(_) => {
                 let cases = Cases::of(ty).ok_or(NO_CASES)?;
-                let discriminant = self.uint(pointer, cases.discriminant)? as u32;
+                let discriminant = self.side.read_uint(pointer, cases.discriminant)? as u32;
                 let payload = match payload_of(ty, discriminant)? {
                     Some(payload) => Some(self.load(payload, add(pointer, cases.payload)?)?),
                     None => None,
@@ -107,7 +107,7 @@ impl<'s> Lift<'s> {
                 case(ty, discriminant, payload)?
             }
             _ => {
-                let bits = self.uint(pointer, Layout::of(ty).size)?;
+                let bits = self.side.read_uint(pointer, Layout::of(ty).size)?;
                 self.scalar(ty, bits)?
             }
         };
@@ -220,18 +220,6 @@ impl<'s> Lift<'s> {
             }
             _ => return Err(Trap::Unsupported("a stream, future or error-context as a value")),
         })
-    }
-
-    fn pair(&self, pointer: u32) -> Result<(u32, u32), Trap> {
-        let pair = u64::from_le_bytes(self.side.read(pointer)?);
-        Ok((pair as u32, (pair >> 32) as u32))
-    }
-
-    fn uint(&self, pointer: u32, bytes: u32) -> Result<u64, Trap> {
-        let mut wide = [0; 8];
-        let bytes = self.side.bytes("value", pointer, bytes)?;
-        wide.get_mut(..bytes.len()).ok_or(NO_CASES)?.copy_from_slice(bytes);
-        Ok(u64::from_le_bytes(wide))
     }
 
     /// How many of `count` elements are lifted.

@@ -73,15 +73,15 @@ impl<'s> Lower<'s> {
         match (ty, value) {
             (ValType::String, Value::String(text)) => {
                 let (begin, tagged) = self.string(text)?;
-                self.pair(pointer, begin, tagged)?;
+                self.side.write_pair(pointer, begin, tagged)?;
             }
             (ValType::List(elem), Value::List(elems)) => {
                 let begin = self.list(elem, elems)?;
-                self.pair(pointer, begin, elems.len() as u32)?;
+                self.side.write_pair(pointer, begin, elems.len() as u32)?;
             }
             (ValType::Map(entry), Value::Map(entries)) => {
                 let begin = self.map(entry, entries)?;
-                self.pair(pointer, begin, entries.len() as u32)?;
+                self.side.write_pair(pointer, begin, entries.len() as u32)?;
             }
             (ValType::FixedList(elem, count), Value::List(elems)) if elems.len() == *count as usize => {
                 self.elements(elem, elems, pointer)?;
@@ -95,14 +95,14 @@ impl<'s> Lower<'s> {
             (ValType::Variant(_) | ValType::Enum(_) | ValType::Option(_) | ValType::Result(_), _) => {
                 let cases = Cases::of(ty).ok_or(NO_CASES)?;
                 let (discriminant, payload) = case(ty, value)?;
-                self.uint(pointer, cases.discriminant, u64::from(discriminant))?;
+                self.side.write_uint(pointer, cases.discriminant, u64::from(discriminant))?;
                 if let Some((ty, value)) = payload {
                     self.store(ty, value, add(pointer, cases.payload)?)?;
                 }
             }
             _ => {
                 let bits = self.scalar(ty, value)?;
-                self.uint(pointer, Layout::of(ty).size, bits)?;
+                self.side.write_uint(pointer, Layout::of(ty).size, bits)?;
             }
         }
         self.depth -= 1;
@@ -193,17 +193,6 @@ impl<'s> Lower<'s> {
             }
             _ => return Err(mismatch(ty, value)),
         })
-    }
-
-    fn pair(&mut self, pointer: u32, first: u32, second: u32) -> Result<(), Trap> {
-        self.side.write(pointer, (u64::from(second) << 32 | u64::from(first)).to_le_bytes())
-    }
-
-    fn uint(&mut self, pointer: u32, bytes: u32, value: u64) -> Result<(), Trap> {
-        let value = value.to_le_bytes();
-        let value = value.get(..bytes as usize).ok_or(NO_CASES)?;
-        self.side.region(pointer, bytes)?.copy_from_slice(value);
-        Ok(())
     }
 
     fn enter(&mut self) -> Result<(), Trap> {

@@ -110,11 +110,7 @@ pub fn lower_results(
             Ok(())
         }
         Passing::Memory(layout) => {
-            let slot = match params {
-                Passing::Flat(flat) => flat.len(),
-                Passing::Memory(_) => 1,
-            };
-            let pointer = pointer(core, slot)?;
+            let pointer = results_pointer(core, params)?;
             side.check("results", pointer, *layout)?;
             Lower::new(side).tuple(pairs, pointer)
         }
@@ -176,6 +172,15 @@ fn lift_all<'t>(
             Lift::new(side).tuple(types, pointer)
         }
     }
+}
+
+/// Where the caller wants results that cross in memory: behind its core parameters, which are as `params` says.
+pub(crate) fn results_pointer(core: &[u64], params: &Passing) -> Result<u32, Trap> {
+    let slot = match params {
+        Passing::Flat(flat) => flat.len(),
+        Passing::Memory(_) => 1,
+    };
+    pointer(core, slot)
 }
 
 /// An `i32` core value that is a pointer.

@@ -4,6 +4,7 @@
 
 use crate::fault::Trap;
 use crate::layout::Layout;
+use crate::lift::NO_CASES;
 use crate::limits::MAX_LIST_BYTES;
 use crate::types::ResourceType;
 use crate::value::Resource;
@@ -186,6 +187,45 @@ impl<'s> dyn Side + 's {
     pub fn write<const N: usize>(&mut self, pointer: u32, value: [u8; N]) -> Result<(), Trap> {
         self.region(pointer, N as u32)?.copy_from_slice(&value);
         Ok(())
+    }
+
+    /// Reads an integer of at most eight bytes (`load_int`, unsigned).
+    ///
+    /// # Errors
+    /// Out of bounds.
+    pub fn read_uint(&self, pointer: u32, bytes: u32) -> Result<u64, Trap> {
+        let mut wide = [0; 8];
+        let bytes = self.bytes("value", pointer, bytes)?;
+        wide.get_mut(..bytes.len()).ok_or(NO_CASES)?.copy_from_slice(bytes);
+        Ok(u64::from_le_bytes(wide))
+    }
+
+    /// Writes the low bytes of an integer, at most eight (`store_int`).
+    ///
+    /// # Errors
+    /// Out of bounds.
+    pub fn write_uint(&mut self, pointer: u32, bytes: u32, value: u64) -> Result<(), Trap> {
+        let value = value.to_le_bytes();
+        let value = value.get(..bytes as usize).ok_or(NO_CASES)?;
+        self.region(pointer, bytes)?.copy_from_slice(value);
+        Ok(())
+    }
+
+    /// Reads the pointer and the length of a string or list.
+    ///
+    /// # Errors
+    /// Out of bounds.
+    pub fn read_pair(&self, pointer: u32) -> Result<(u32, u32), Trap> {
+        let pair = u64::from_le_bytes(self.read(pointer)?);
+        Ok((pair as u32, (pair >> 32) as u32))
+    }
+
+    /// Writes the pointer and the length of a string or list.
+    ///
+    /// # Errors
+    /// Out of bounds.
+    pub fn write_pair(&mut self, pointer: u32, first: u32, second: u32) -> Result<(), Trap> {
+        self.write(pointer, (u64::from(second) << 32 | u64::from(first)).to_le_bytes())
     }
 }
 

@@ -113,21 +113,21 @@ impl Lifting<'_, '_> {
         self.enter()?;
         match ty {
             ValType::String | ValType::List(_) | ValType::Map(_) => {
-                let pair = u64::from_le_bytes(self.side.read(pointer)?);
-                self.indirect(ty, pair as u32, (pair >> 32) as u32)?;
+                let (begin, length) = self.side.read_pair(pointer)?;
+                self.indirect(ty, begin, length)?;
             }
             ValType::FixedList(elem, count) => self.elements(&[elem], pointer, *count)?,
             ValType::Record(fields) => self.tuple(fields.iter().map(|field| &field.ty), pointer)?,
             ValType::Tuple(types) => self.tuple(types.iter(), pointer)?,
             ValType::Variant(_) | ValType::Enum(_) | ValType::Option(_) | ValType::Result(_) => {
                 let cases = Cases::of(ty).ok_or(NO_CASES)?;
-                let discriminant = self.uint(pointer, cases.discriminant)? as u32;
+                let discriminant = self.side.read_uint(pointer, cases.discriminant)? as u32;
                 if let Some(payload) = self.case(ty, discriminant)? {
                     self.load(payload, add(pointer, cases.payload)?)?;
                 }
             }
             _ => {
-                let bits = self.uint(pointer, Layout::of(ty).size)?;
+                let bits = self.side.read_uint(pointer, Layout::of(ty).size)?;
                 self.scalar(ty, bits)?;
             }
         }
@@ -247,13 +247,6 @@ impl Lifting<'_, '_> {
         let value = Lift::new(&mut *self.side).scalar(ty, bits)?;
         self.carried += value.bytes();
         Ok(packing::pack_one(ty, &value, self.message, self.depth)?)
-    }
-
-    fn uint(&self, pointer: u32, bytes: u32) -> Result<u64, Trap> {
-        let mut wide = [0; 8];
-        let bytes = self.side.bytes("value", pointer, bytes)?;
-        wide.get_mut(..bytes.len()).ok_or(NO_CASES)?.copy_from_slice(bytes);
-        Ok(u64::from_le_bytes(wide))
     }
 
     fn enter(&mut self) -> Result<(), Trap> {

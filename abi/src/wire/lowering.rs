@@ -11,7 +11,7 @@ use crate::lift::{NO_CASES, TOO_DEEP, add, payload_of};
 use crate::limits::{BYTES_A_TURN, ELEMENTS_A_TURN, MAX_TYPE_DEPTH};
 use crate::lower::{Lower, list_bytes};
 use crate::plan::Passing;
-use crate::run::pointer;
+use crate::run::results_pointer;
 use crate::side::{Encoding, Side};
 use crate::text::{self, Repr};
 use crate::types::{FuncType, ValType};
@@ -65,11 +65,7 @@ pub fn lower_results(
             Ok(())
         }
         Passing::Memory(layout) => {
-            let slot = match params {
-                Passing::Flat(flat) => flat.len(),
-                Passing::Memory(_) => 1,
-            };
-            let pointer = pointer(core, slot)?;
+            let pointer = results_pointer(core, params)?;
             lowering.side.check("results", pointer, *layout)?;
             lowering.tuple(ty.result.iter(), pointer)
         }
@@ -122,7 +118,7 @@ impl Lowering<'_, '_> {
         match ty {
             ValType::String | ValType::List(_) | ValType::Map(_) => {
                 let (begin, length) = self.indirect(ty)?;
-                self.side.write(pointer, (u64::from(length) << 32 | u64::from(begin)).to_le_bytes())?;
+                self.side.write_pair(pointer, begin, length)?;
             }
             ValType::FixedList(elem, count) => self.elements(&[elem], pointer, *count as usize)?,
             ValType::Record(fields) => self.tuple(fields.iter().map(|field| &field.ty), pointer)?,
@@ -130,14 +126,14 @@ impl Lowering<'_, '_> {
             ValType::Variant(_) | ValType::Enum(_) | ValType::Option(_) | ValType::Result(_) => {
                 let cases = Cases::of(ty).ok_or(NO_CASES)?;
                 let (discriminant, payload) = self.case(ty)?;
-                self.uint(pointer, cases.discriminant, u64::from(discriminant))?;
+                self.side.write_uint(pointer, cases.discriminant, u64::from(discriminant))?;
                 if let Some(payload) = payload {
                     self.store(payload, add(pointer, cases.payload)?)?;
                 }
             }
             _ => {
                 let bits = self.scalar(ty)?;
-                self.uint(pointer, Layout::of(ty).size, bits)?;
+                self.side.write_uint(pointer, Layout::of(ty).size, bits)?;
             }
         }
         self.depth -= 1;
@@ -229,13 +225,6 @@ impl Lowering<'_, '_> {
     fn scalar(&mut self, ty: &ValType) -> Result<u64, Trap> {
         let value = self.from.value(ty)?;
         Lower::new(&mut *self.side).scalar(ty, &value)
-    }
-
-    fn uint(&mut self, pointer: u32, bytes: u32, value: u64) -> Result<(), Trap> {
-        let value = value.to_le_bytes();
-        let value = value.get(..bytes as usize).ok_or(NO_CASES)?;
-        self.side.region(pointer, bytes)?.copy_from_slice(value);
-        Ok(())
     }
 
     fn enter(&mut self) -> Result<(), Trap> {

@@ -31,21 +31,26 @@ struct Copying {
 impl Emit<'_> {
     /// Copies `bytes` bytes (64-bit) of UTF-8 between checked addresses; traps where they are none.
     pub fn copy_utf8(&mut self, from: Value, to: Value, bytes: Value) {
-        let (rest, done) = (self.block(&[types::I64]), self.block(&[]));
-        self.builder.set_cold_block(rest);
-        let copying = Copying { from, to, bytes, rest, done };
-        let (short, long) = (self.block(&[]), self.block(&[]));
-        let few = self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, bytes, i64::from(VECTOR));
-        self.branch(few, short, long);
-        self.enter(long);
-        self.copy_long(copying);
-        self.enter(short);
-        self.copy_short(copying);
-        self.finish_utf8(copying);
+        self.copy_utf8_by(from, to, bytes, Self::copy_long);
     }
 
     /// The same for at most [`FEW_BYTES`].
     pub fn copy_few_utf8(&mut self, from: Value, to: Value, bytes: Value) {
+        self.copy_utf8_by(from, to, bytes, |emit, copying| {
+            let first = emit.int(types::I64, 0);
+            let last = emit.builder.ins().iadd_imm_s(bytes, -i64::from(VECTOR));
+            emit.copy_words(copying, types::I8X16, &[first, last]);
+        });
+    }
+
+    /// The same, where a vector and more is copied by `copy_long`.
+    fn copy_utf8_by(
+        &mut self,
+        from: Value,
+        to: Value,
+        bytes: Value,
+        copy_long: impl FnOnce(&mut Self, Copying),
+    ) {
         let (rest, done) = (self.block(&[types::I64]), self.block(&[]));
         self.builder.set_cold_block(rest);
         let copying = Copying { from, to, bytes, rest, done };
@@ -53,9 +58,7 @@ impl Emit<'_> {
         let few = self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, bytes, i64::from(VECTOR));
         self.branch(few, short, long);
         self.enter(long);
-        let first = self.int(types::I64, 0);
-        let last = self.builder.ins().iadd_imm_s(bytes, -i64::from(VECTOR));
-        self.copy_words(copying, types::I8X16, &[first, last]);
+        copy_long(self, copying);
         self.enter(short);
         self.copy_short(copying);
         self.finish_utf8(copying);
