@@ -43,6 +43,14 @@ fn all_bugs_of_the_example_are_found_and_shown_again() {
     assert!(text.contains("bugs!finish at"), "{text}");
     let replayed = atoll(["fuzz", "--replay", &path.display().to_string()]).run().exits(1);
     assert!(replayed.stdout.contains("✗\ntrap: wasm `unreachable`"), "{}", replayed.stdout);
+    let guide =
+        std::fs::read_to_string(root().join("docs/fuzzing-a-component.md")).expect("the guide is there");
+    let named: Vec<&str> =
+        guide.split_whitespace().filter_map(|word| word.strip_prefix("fuzz-findings/")).collect();
+    assert!(named.len() > 1, "the guide shows a finding and replays it");
+    for name in named {
+        assert!(scratch.path().join(name).exists(), "the guide names {name}");
+    }
 }
 
 #[test]
