@@ -7,7 +7,8 @@ use abi::types::ValType;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 
-use super::copy::{Lane, Source, Target, all_bits, tight};
+use super::bitmask::Bitmask;
+use super::copy::{Lane, Source, Target, tight};
 use super::emit::Emit;
 use super::reason::Reason;
 use super::region::Region;
@@ -45,30 +46,24 @@ impl Emit<'_> {
         let mut at = self.int(types::I64, 0);
         if matches!(elem, [ValType::Char]) {
             at = self.copy_chars(from, to, bytes, at);
-        } else if elem.iter().all(|ty| plain(ty)) {
-            at = self.copy_rounds(lane, elem, (from, to), bytes, at, UNROLLED);
+        } else if let Some(mask) = Bitmask::of(elem) {
+            at = self.copy_masked((from, to), bytes, at, &mask.rounds(LONG_ROUND));
+            at = self.copy_masked((from, to), bytes, at, &mask.rounds(0));
         }
-        self.copy_rounds(lane, elem, (from, to), bytes, at, 1);
+        self.rounds(bytes, at, layout.size, |emit, at| {
+            let [from, to] =
+                [from, to].map(|base| Region::checked(emit.builder.ins().iadd(base, at), layout.size));
+            emit.copy_tuple(lane, elem, Source::Memory(from), Target::Memory(to));
+            None
+        });
     }
 
-    /// Copies from an offset on as long as there are `times` elements left; gives the offset where there are not.
-    fn copy_rounds(
-        &mut self,
-        lane: &Lane,
-        elem: &[&ValType],
-        (from, to): (Value, Value),
-        bytes: Value,
-        at: Value,
-        times: u32,
-    ) -> Value {
-        let layout = Layout::tuple(elem.iter().copied());
-        let round = layout.size * times;
+    /// Copies as many elements as the mask is for, as long as there are so many left; gives the offset where there are not.
+    fn copy_masked(&mut self, (from, to): (Value, Value), bytes: Value, at: Value, mask: &Bitmask) -> Value {
+        let round = mask.bytes();
         self.rounds(bytes, at, round, |emit, at| {
             let [from, to] = [from, to].map(|base| Region::checked(emit.builder.ins().iadd(base, at), round));
-            for element in 0..times {
-                let [from, to] = [from, to].map(|round| round.part(element * layout.size, layout.size));
-                emit.copy_tuple(lane, elem, Source::Memory(from), Target::Memory(to));
-            }
+            emit.copy_by_mask(from, to, mask);
             None
         })
     }
@@ -124,14 +119,5 @@ impl Emit<'_> {
     }
 }
 
-/// Elements of a round where an element is little work.
-const UNROLLED: u32 = 4;
-
-/// Whether a value is copied without a branch: bits that may be anything, perhaps with padding between them.
-fn plain(ty: &ValType) -> bool {
-    match ty {
-        ValType::Record(fields) => fields.len() <= 4 && fields.iter().all(|field| all_bits(&field.ty)),
-        ValType::Tuple(types) => types.len() <= 4 && types.iter().all(all_bits),
-        other => all_bits(other),
-    }
-}
+/// About how many bytes a long round has.
+const LONG_ROUND: u32 = 96;

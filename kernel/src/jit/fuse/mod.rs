@@ -8,7 +8,7 @@
 //! - `phases`: a call between two processes, `stub`: calls that go elsewhere, `tapped`: calls that are reported
 //! - [`entrance`]: the callee's half of a call between two domains
 //! - `handles`: handles on their way, and the calls that make and drop them
-//! - `copy`: values by their types, `leaf`, `lists`, `texts`, `utf8`
+//! - `copy`: values by their types, `leaf`, `lists`, `texts`, `utf8`; `bitmask`: elements that are copied by vectors
 //! - `region`: guest memory that has been checked
 //! - `part`: functions that adapters share; `inline`: functions of libraries
 //! - [`reason`]: why an adapter ends a call
@@ -39,6 +39,7 @@ use crate::limits::{ADAPTER_NODES, ADAPTERS_NODES};
 use crate::trap::site::{Catch, CodeFrame, CodeInfo, Edge};
 use crate::vm::{DomainLayout, flags};
 
+mod bitmask;
 mod copy;
 pub(crate) use copy::nodes;
 mod emit;

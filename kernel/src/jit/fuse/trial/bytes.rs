@@ -74,20 +74,87 @@ fn characters_are_checked_wherever_they_are() {
     }
 }
 
-#[test]
-fn what_is_between_fields_stays_where_it_is() {
-    let record = ValType::Tuple([ValType::U8, ValType::U32, ValType::U16, ValType::F64, ValType::U64].into());
-    let mut world = world(ValType::List(record.into()));
+/// What becomes of each byte of a field.
+#[derive(Clone, Copy)]
+enum Becomes {
+    /// It crosses.
+    Itself,
+    /// 0 or 1.
+    Truth,
+    /// The bits of these labels.
+    Labels(u8),
+    /// Nothing: what is there stays.
+    Padding,
+}
+
+/// Passes lists of every length up to some rounds of elements whose bytes become these.
+fn crosses(elem: ValType, fields: &[(Becomes, usize)]) {
+    let name = elem.to_string();
+    let mut world = world(ValType::List(elem.into()));
     grow(&mut world);
-    let field = [true, false, false, false, true, true, true, true, true, true];
-    let field: Vec<bool> = (0..32).map(|at| at >= 16 || field.get(at).copied().unwrap_or(false)).collect();
-    for count in 0..11 {
-        let bytes: Vec<u8> = (0..32 * count).map(|at| (at % 251) as u8).collect();
+    let becomes: Vec<Becomes> = fields.iter().flat_map(|&(becomes, bytes)| vec![becomes; bytes]).collect();
+    let size = becomes.len();
+    for count in (0..23).chain([(130 / size).max(23), 200 / size + 23]) {
+        let bytes: Vec<u8> =
+            (0..size * count).map(|at| (at % 251) as u8 & if at % 3 == 0 { 0 } else { 0xFF }).collect();
         let arrived = pass(&mut world, &bytes, count).unwrap();
         for (at, (sent, arrived)) in bytes.iter().zip(&arrived).enumerate() {
-            assert_eq!(*arrived, if field[at % 32] { *sent } else { 0xEE }, "byte {at} of {count} records");
+            let want = match becomes[at % size] {
+                Becomes::Itself => *sent,
+                Becomes::Truth => u8::from(*sent != 0),
+                Becomes::Labels(bits) => sent & bits,
+                Becomes::Padding => 0xEE,
+            };
+            assert_eq!(*arrived, want, "byte {at} of {count} {name}");
         }
     }
+}
+
+#[test]
+fn what_is_between_fields_stays_where_it_is() {
+    use Becomes::{Itself, Padding};
+    use ValType::{F64, U8, U16, U32, U64};
+    let tuple = |types: &[ValType]| ValType::Tuple(types.into());
+    let pair = tuple(&[U32, U16]);
+    crosses(tuple(&[U8, U16]), &[(Itself, 1), (Padding, 1), (Itself, 2)]);
+    crosses(pair.clone(), &[(Itself, 6), (Padding, 2)]);
+    crosses(tuple(&[U32, U64, F64]), &[(Itself, 4), (Padding, 4), (Itself, 16)]);
+    crosses(
+        tuple(&[U8, U32, U16, F64, U64]),
+        &[(Itself, 1), (Padding, 3), (Itself, 6), (Padding, 6), (Itself, 16)],
+    );
+    crosses(
+        tuple(&[U8, pair.clone(), ValType::FixedList(pair.into(), 2)]),
+        &[
+            (Itself, 1),
+            (Padding, 3),
+            (Itself, 6),
+            (Padding, 2),
+            (Itself, 6),
+            (Padding, 2),
+            (Itself, 6),
+            (Padding, 2),
+        ],
+    );
+    let long = [(Itself, 1), (Padding, 1), (Itself, 2)].repeat(33);
+    crosses(ValType::FixedList(tuple(&[U8, U16]).into(), 33), &long);
+    let odd = [(Itself, 1), (Padding, 1), (Itself, 2)].repeat(9);
+    crosses(ValType::FixedList(tuple(&[U8, U16]).into(), 9), &odd);
+}
+
+#[test]
+fn truth_values_and_flags_arrive_as_they_are_written() {
+    use Becomes::{Itself, Labels, Padding, Truth};
+    let flags = |labels: usize| ValType::Flags((0..labels).map(|n| format!("l{n}").into()).collect());
+    crosses(ValType::Bool, &[(Truth, 1)]);
+    crosses(flags(5), &[(Labels(0x1F), 1)]);
+    crosses(flags(11), &[(Itself, 1), (Labels(7), 1)]);
+    crosses(flags(17), &[(Itself, 2), (Labels(1), 1), (Labels(0), 1)]);
+    crosses(flags(31), &[(Itself, 3), (Labels(0x7F), 1)]);
+    crosses(
+        ValType::Tuple([ValType::U32, ValType::Bool, flags(3), ValType::U64, ValType::Bool].into()),
+        &[(Itself, 4), (Truth, 1), (Labels(7), 1), (Padding, 2), (Itself, 8), (Truth, 1), (Padding, 7)],
+    );
 }
 
 /// Both memories get room for what is passed.
