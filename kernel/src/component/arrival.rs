@@ -13,7 +13,7 @@ use abi::side::Encoding;
 use abi::types::{FuncType, ValType};
 use abi::value::Value;
 
-use super::call::{self, blame, count_bytes};
+use super::call::{self, Opened, blame, count_bytes};
 use super::carrier::Crossing;
 use super::guest::Guest;
 use super::letter::Parcel;
@@ -30,7 +30,7 @@ use crate::jit::fuse::nodes;
 use crate::limits::COUNTED_NODES;
 use crate::mem::linear::Memory;
 use crate::mem::stack::StackBounds;
-use crate::sched::handoff::{Away, Errand, Handed, hand_off};
+use crate::sched::handoff::{Away, Errand, Handed, Order, hand_off};
 use crate::sched::park::{self, current_thread};
 use crate::vm::VmMemorySlot;
 use crate::vm::flags::MAY_ENTER;
@@ -156,7 +156,8 @@ struct Arrival<'c> {
     memory: Option<VmMemorySlot>,
 }
 
-/// A call whose callee is handed the processor.
+/// A call whose callee is handed the processor. All that runs it is one function, in which its parts are in registers: they were
+/// written just before, and to copy them as a block would be to wait for that.
 struct Visit<'c> {
     arrival: Arrival<'c>,
     peers: &'c Peers,
@@ -176,38 +177,66 @@ pub(super) struct Posted {
     arrived: Mutex<Option<Arrived>>,
 }
 
-/// How it ended.
+/// How it ended: two words, which are passed in registers.
 enum Arrived {
+    /// The callee has returned a core value.
+    Core(u64),
+    /// Anything else.
+    Other(Box<Other>),
+}
+
+enum Other {
     /// It is for an earlier life.
     Stale,
     /// The caller's values are no values: its own trap.
-    Refused(Box<Trap>),
-    /// The callee has returned a core value, for arguments that carried so much.
-    Core(u64, u64),
-    /// The callee has returned what was in its memory, likewise.
-    Parcel(Box<Parcel>, u64),
-    Failed(Box<Fault>),
+    Refused(Fault),
+    /// The callee has returned a core value, for arguments that carried so much as was only counted on the way.
+    Counted(u64, u64),
+    /// The callee has returned what was in its memory, for arguments that carried so much.
+    Parcel(Parcel, u64),
+    Failed(Fault),
 }
 
 impl Arrived {
+    fn other(other: Other) -> Arrived {
+        Arrived::Other(Box::new(other))
+    }
+
     #[cold]
     fn failed(fault: impl Into<Fault>) -> Arrived {
-        Arrived::Failed(Box::new(fault.into()))
+        Arrived::other(Other::Failed(fault.into()))
+    }
+
+    fn is_stale(&self) -> bool {
+        matches!(self, Arrived::Other(other) if matches!(**other, Other::Stale))
+    }
+
+    /// The fault that it ended with, if it did.
+    #[inline]
+    fn fault(&self) -> Option<&Fault> {
+        match self {
+            Arrived::Core(_) => None,
+            Arrived::Other(other) => match &**other {
+                Other::Refused(fault) | Other::Failed(fault) => Some(fault),
+                Other::Stale | Other::Counted(..) | Other::Parcel(..) => None,
+            },
+        }
     }
 }
 
 impl Errand for Visit<'_> {
     type Outcome = Arrived;
 
-    fn run(self, stack: &StackBounds) -> Arrived {
+    #[inline(always)]
+    fn run(self, stack: StackBounds) -> Arrived {
         let (peers, func) = (self.peers, self.arrival.func);
         // Only the thread that runs this begins another life.
         if peers.generation(func.domain) != self.generation {
-            return Arrived::Stale;
+            return Arrived::other(Other::Stale);
         }
         // To lock the domain may be to wait, and the caller may be gone after that.
         let mut slots = [0; SLOTS];
-        slots[..self.core.len()].copy_from_slice(self.core);
+        fill(&mut slots, self.core);
         let mut domain = match peers.life(func.domain, self.generation) {
             Ok(domain) => domain,
             Err(trap) => return Arrived::failed(trap),
@@ -215,6 +244,20 @@ impl Errand for Visit<'_> {
         Running::of_mut(&mut domain).refresh(peers);
         let process = Some(func.callee.process);
         domain.on_stack(process, stack, |domain| self.arrival.serve(domain, &mut slots))
+    }
+}
+
+/// Puts core values into the slots of a call. A few are copied one by one: they have just been written, and as a block they would
+/// be waited for.
+#[inline]
+fn fill(slots: &mut [u64; SLOTS], core: &[u64]) {
+    match *core {
+        [] => (),
+        [a] => slots[0] = a,
+        [a, b] => (slots[0], slots[1]) = (a, b),
+        [a, b, c] => (slots[0], slots[1], slots[2]) = (a, b, c),
+        [a, b, c, d] => (slots[0], slots[1], slots[2], slots[3]) = (a, b, c, d),
+        _ => slots[..core.len()].copy_from_slice(core),
     }
 }
 
@@ -234,13 +277,15 @@ impl Posted {
         let memory = self.memory.as_ref().map(|memory| memory.slot());
         let mut slots = self.core;
         let arrival = Arrival { func, direct, bytes: self.bytes, memory };
-        match arrival.serve(domain, &mut slots) {
-            Arrived::Failed(fault) => Err(*fault),
-            arrived => {
-                *self.arrived.lock().unwrap_or_else(PoisonError::into_inner) = Some(arrived);
-                Ok(None)
-            }
-        }
+        let arrived = match arrival.serve(domain, &mut slots) {
+            Arrived::Other(other) => match *other {
+                Other::Failed(fault) => return Err(fault),
+                other => Arrived::other(other),
+            },
+            core @ Arrived::Core(_) => core,
+        };
+        *self.arrived.lock().unwrap_or_else(PoisonError::into_inner) = Some(arrived);
+        Ok(None)
     }
 }
 
@@ -251,22 +296,21 @@ impl std::fmt::Debug for Posted {
 }
 
 impl Arrival<'_> {
+    #[inline(always)]
     fn serve(&self, domain: &mut Domain, slots: &mut [u64; SLOTS]) -> Arrived {
-        let mut refused = None;
-        let served = call::guarded(domain, self.func, |domain| self.invoke(domain, slots, &mut refused));
-        match (served, refused) {
-            (Ok(arrived), _) => arrived,
-            (Err(_), Some(trap)) => Arrived::Refused(trap),
-            (Err(fault), None) => Arrived::failed(fault),
+        let mut opened = Opened::default();
+        if let Err(fault) = call::open(domain, self.func, &mut opened) {
+            return Arrived::failed(*fault);
+        }
+        let arrived = self.invoke(domain, slots);
+        match call::close(domain, self.func, &opened, arrived.fault()) {
+            Ok(()) => arrived,
+            Err(fault) => Arrived::failed(*fault),
         }
     }
 
-    fn invoke(
-        &self,
-        domain: &mut Domain,
-        slots: &mut [u64; SLOTS],
-        refused: &mut Option<Box<Trap>>,
-    ) -> Result<Arrived, Fault> {
+    #[inline(always)]
+    fn invoke(&self, domain: &mut Domain, slots: &mut [u64; SLOTS]) -> Arrived {
         let (func, process) = (self.func, self.func.callee.process);
         let program = Running::of(domain).program();
         let adapters = Running::of(domain).watch.arrivals(program);
@@ -277,30 +321,51 @@ impl Arrival<'_> {
         // SAFETY: the adapter is of this domain's program, and takes as many slots.
         let entered = unsafe { domain.enter_adapter(process, entry, slots.as_mut_ptr()) };
         if let Err(fault) = entered {
-            let may_enter = domain.flags(process) & MAY_ENTER != 0;
-            if slots[LANDED] != 0 || !may_enter || is_verdict(&fault.trap) {
-                return Err(fault);
-            }
-            // Nothing of the callee has run that went wrong.
-            if matches!(fault.trap, Trap::StackOverflow | Trap::Limit { .. }) {
-                return Err(blame(domain, process, fault.trap));
-            }
-            *refused = Some(Box::new(fault.trap.clone()));
-            return Err(fault);
+            return faulted(domain, process, slots[LANDED] != 0, *fault);
         }
-        let bytes = match self.direct.args {
-            Load::Counted(always) => always.saturating_add(domain.carried()),
-            Load::Fixed(_) | Load::Told => self.bytes,
-        };
-        if let Passing::Flat(_) = &func.results {
-            count_bytes(domain, func, bytes, self.direct.result);
-            return Ok(Arrived::Core(slots[0], bytes));
+        match (self.direct.args, &func.results) {
+            (Load::Fixed(_) | Load::Told, Passing::Flat(_)) => {
+                count_bytes(domain, func, self.bytes, self.direct.result);
+                Arrived::Core(slots[0])
+            }
+            _ => returned(domain, func, self.direct, self.bytes, slots[0]),
         }
-        let result = call::finish(domain, func, &[u128::from(slots[0] as u32)], |guest, core| {
-            Parcel::of_results(guest, &func.ty, &func.results, core)
-        })?;
-        count_bytes(domain, func, bytes, result.carried());
-        Ok(Arrived::Parcel(Box::new(result), bytes))
+    }
+}
+
+/// What a call comes to whose adapter has returned this, and whose arguments carried so much as far as that is told.
+fn returned(domain: &mut Domain, func: &ExportedFunc, direct: &Direct, told: u64, core: u64) -> Arrived {
+    let bytes = match direct.args {
+        Load::Counted(always) => always.saturating_add(domain.carried()),
+        Load::Fixed(_) | Load::Told => told,
+    };
+    if let Passing::Flat(_) = &func.results {
+        count_bytes(domain, func, bytes, direct.result);
+        return Arrived::other(Other::Counted(core, bytes));
+    }
+    let result = call::finish(domain, func, &[u128::from(core as u32)], |guest, core| {
+        Parcel::of_results(guest, &func.ty, &func.results, core)
+    });
+    match result {
+        Ok(result) => {
+            count_bytes(domain, func, bytes, result.carried());
+            Arrived::other(Other::Parcel(result, bytes))
+        }
+        Err(fault) => Arrived::failed(fault),
+    }
+}
+
+/// What a call comes to whose adapter has faulted; `landed` once the callee had been entered.
+#[cold]
+fn faulted(domain: &mut Domain, process: u32, landed: bool, fault: Fault) -> Arrived {
+    let may_enter = domain.flags(process) & MAY_ENTER != 0;
+    if landed || !may_enter || is_verdict(&fault.trap) {
+        return Arrived::failed(fault);
+    }
+    // Nothing of the callee has run that went wrong.
+    match fault.trap {
+        Trap::StackOverflow | Trap::Limit { .. } => Arrived::failed(blame(domain, process, fault.trap)),
+        _ => Arrived::other(Other::Refused(fault)),
     }
 }
 
@@ -312,7 +377,7 @@ fn is_verdict(trap: &Trap) -> bool {
 /// message.
 ///
 /// # Errors
-/// The trap that ends the caller's call.
+/// The trap that ends the caller's call; boxed, as who passes a result on would copy the room for it.
 #[inline]
 pub(super) fn call(
     domain: &mut Domain,
@@ -320,7 +385,7 @@ pub(super) fn call(
     index: usize,
     port: &Port,
     core: &mut [u64],
-) -> Option<Result<(), Trap>> {
+) -> Option<Result<(), Box<Trap>>> {
     let direct = port.direct.as_ref()?;
     let running = Running::of_mut(domain);
     // SAFETY: whoever executes a domain of a tree holds its peers.
@@ -340,23 +405,35 @@ pub(super) fn call(
         Some(arrived) => arrived,
         None => post(domain, peers, (import, index, port), direct, (core, bytes))?,
     };
-    if let Some(meter) = Running::of(domain).standing.meter(import.caller.process) {
-        let counted = match &arrived {
-            Arrived::Core(_, bytes) | Arrived::Parcel(_, bytes) => *bytes,
-            _ => bytes,
-        };
-        ProcessMeter::count(&meter.bytes_out, counted);
-    }
-    Some(match arrived {
-        Arrived::Core(value, _) => {
+    let count_out = |domain: &Domain, bytes| {
+        if let Some(meter) = Running::of(domain).standing.meter(import.caller.process) {
+            ProcessMeter::count(&meter.bytes_out, bytes);
+        }
+    };
+    let other = match arrived {
+        Arrived::Core(value) => {
+            count_out(domain, bytes);
+            core.first_mut().into_iter().for_each(|first| *first = value);
+            return Some(Ok(()));
+        }
+        Arrived::Other(other) => *other,
+    };
+    let carried = match &other {
+        Other::Counted(_, bytes) | Other::Parcel(_, bytes) => *bytes,
+        _ => bytes,
+    };
+    count_out(domain, carried);
+    let ended = match other {
+        Other::Counted(value, _) => {
             core.first_mut().into_iter().for_each(|first| *first = value);
             Ok(())
         }
-        Arrived::Parcel(result, _) => deliver(&mut Guest::new(domain, &import.caller), import, &result, core),
-        Arrived::Failed(fault) => failed(domain, import, port, *fault, core),
-        Arrived::Refused(trap) => Err(*trap),
-        Arrived::Stale => Err(Trap::CannotEnter),
-    })
+        Other::Parcel(result, _) => deliver(&mut Guest::new(domain, &import.caller), import, &result, core),
+        Other::Failed(fault) => failed(domain, import, port, fault, core),
+        Other::Refused(fault) => Err(fault.trap),
+        Other::Stale => Err(Trap::CannotEnter),
+    };
+    Some(ended.map_err(Box::new))
 }
 
 /// Hands the processor over to the callee, if it is free.
@@ -378,12 +455,13 @@ fn visit(
     let began_ns = after_ns.map_or(0, |_| park::now_ns());
     let terms = terms(resident, port.func.domain, from, began_ns, after_ns);
     let arrival = Arrival { func: &port.func, direct, bytes, memory };
+    let mut order = Order::new(Visit { arrival, peers, generation, core });
     // SAFETY: if it leaves, it is given what keeps the peers, with them the program, and the memory.
-    match unsafe { hand_off(&terms, Visit { arrival, peers, generation, core }) } {
-        Err(_) | Ok(Handed::Done(Arrived::Stale)) => None,
-        Ok(Handed::Done(arrived)) => Some(arrived),
-        Ok(Handed::Lost) => Some(Arrived::failed(lost())),
-        Ok(Handed::Left(away)) => Some(follow(domain, import, resident, (began_ns, after_ns), away)),
+    match unsafe { hand_off(&terms, &mut order) } {
+        Handed::Refused => None,
+        Handed::Done => order.outcome().filter(|arrived| !arrived.is_stale()),
+        Handed::Lost => Some(Arrived::failed(lost())),
+        Handed::Left(away) => Some(follow(domain, import, resident, (began_ns, after_ns), away)),
     }
 }
 
@@ -403,7 +481,7 @@ fn post(
     let slot = import.caller.memory.filter(|_| direct.reads);
     let memory = slot.and_then(|slot| running.memories.get(slot as usize)?.clone());
     let mut slots = [0; SLOTS];
-    slots[..core.len()].copy_from_slice(core);
+    fill(&mut slots, core);
     let posted = Arc::new(Posted {
         linked: Arc::clone(&running.linked),
         from: running.number,

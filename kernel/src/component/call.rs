@@ -82,6 +82,7 @@ pub(super) struct Opened {
 ///
 /// # Errors
 /// [`Trap::CannotEnter`] if an earlier fault ended the process.
+#[inline]
 pub(super) fn open(domain: &mut Domain, func: &ExportedFunc, opened: &mut Opened) -> Result<(), Box<Fault>> {
     let process = func.callee.process;
     if func.unsupported.is_some() || domain.flags(process) & MAY_ENTER == 0 {
@@ -111,6 +112,7 @@ fn unopened(domain: &Domain, func: &ExportedFunc) -> Fault {
 ///
 /// # Errors
 /// A borrow is left in a callee that returned.
+#[inline]
 pub(super) fn close(
     domain: &mut Domain,
     func: &ExportedFunc,

@@ -305,7 +305,7 @@ pub(super) fn serve_call(
     peers: &Peers,
     generation: u32,
     crossing: &Crossing,
-    stack: &StackBounds,
+    stack: StackBounds,
 ) -> Result<Option<Value>, Fault> {
     let Work::Letter(letter) = &crossing.work else { return Ok(None) };
     let func = &letter.func;

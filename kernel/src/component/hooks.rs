@@ -65,7 +65,13 @@ unsafe impl ComponentHooks for Hooks {
                 return result;
             }
             Target::Host(func) => serve(domain, &**func, core),
-            Target::Port(port) => port::call(domain, import, index, port, core),
+            Target::Port(port) => match port::call(domain, import, index, port, core) {
+                Ok(()) if !import.lends => {
+                    end(false);
+                    return Ok(());
+                }
+                result => result.map_err(|trap| *trap),
+            },
             Target::Task(func) => task::call(domain, import, func, core),
             Target::Return => task::task_return(domain, import, core),
             Target::Backpressure(delta) => task::backpressure(domain, import.caller.process, *delta),

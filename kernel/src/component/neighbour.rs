@@ -13,7 +13,7 @@ use super::peers::Peers;
 use super::port::{OnFault, Port};
 use super::running::Running;
 use crate::mem::stack::StackBounds;
-use crate::sched::handoff::{Errand, Handed, Terms, Witness, hand_off};
+use crate::sched::handoff::{Errand, Handed, Order, Terms, Witness, hand_off};
 use crate::sched::park;
 use crate::sched::thread::Thread;
 
@@ -115,7 +115,7 @@ enum Delivered {
 impl Errand for Delivery {
     type Outcome = Delivered;
 
-    fn run(mut self, stack: &StackBounds) -> Delivered {
+    fn run(mut self, stack: StackBounds) -> Delivered {
         // Only the thread that runs this begins another life.
         if self.peers.generation(self.crossing.domain()) != self.generation {
             return Delivered::Stale(self.crossing);
@@ -137,12 +137,16 @@ pub(super) fn deliver(
     let began_ns = after_ns.map_or(0, |_| park::now_ns());
     let terms = terms(&**resident, crossing.domain(), from, began_ns, after_ns);
     let delivery = Delivery { peers: Arc::clone(peers), generation: *generation, crossing };
+    let mut order = Order::new(delivery);
     // SAFETY: the errand owns what it refers to.
-    match unsafe { hand_off(&terms, delivery) } {
-        Err(Delivery { crossing, .. }) | Ok(Handed::Done(Delivered::Stale(crossing))) => Err(crossing),
-        Ok(Handed::Done(Delivered::Served { answer, .. })) => Ok(answer),
-        Ok(Handed::Lost) => Ok(Err(lost())),
-        Ok(Handed::Left(away)) => {
+    match unsafe { hand_off(&terms, &mut order) } {
+        Handed::Refused => Err(order.errand().expect("nobody has taken it").crossing),
+        Handed::Done => match order.outcome().expect("it is done") {
+            Delivered::Stale(crossing) => Err(crossing),
+            Delivered::Served { answer, .. } => Ok(answer),
+        },
+        Handed::Lost => Ok(Err(lost())),
+        Handed::Left(away) => {
             let (mut away, peers) = (Some(away), Arc::clone(peers));
             Ok(resident.follow(from, began_ns, after_ns, &mut |receiver| {
                 let (Some(away), peers) = (away.take(), Arc::clone(&peers)) else { return };

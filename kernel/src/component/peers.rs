@@ -303,6 +303,7 @@ impl Peers {
     ///
     /// # Errors
     /// [`Trap::Gone`]
+    #[inline]
     pub fn domain(&self, number: u32) -> Result<Entered<'_>, Trap> {
         self.entered(number, self.slots[number as usize].domain.lock())
     }
@@ -340,6 +341,7 @@ impl Peers {
     ///
     /// # Errors
     /// [`Trap::Gone`]
+    #[inline]
     pub fn life(&self, number: u32, generation: u32) -> Result<Entered<'_>, Trap> {
         let entered = self.domain(number)?;
         if self.generation(number) == generation { Ok(entered) } else { Err(self.gone(number)) }
@@ -388,6 +390,7 @@ impl Peers {
     }
 
     /// Why a domain that is not there is not.
+    #[cold]
     pub fn gone(&self, number: u32) -> Trap {
         Trap::Gone(self.standing(number).ended().map_or_else(String::new, |why| why.to_string()))
     }

@@ -50,21 +50,32 @@ pub enum OnFault {
     Retry(u32),
 }
 
-/// Carries a call through a port, which import `index` of the domain is. What compiled code does not make goes in a letter: it is
-/// written from the caller's side, served, and its answer is lowered.
+/// Carries a call through a port, which import `index` of the domain is.
 ///
 /// # Errors
-/// The trap that ends the caller's call.
+/// The trap that ends the caller's call; boxed, as who passes a result on would copy the room for it.
 pub(super) fn call(
     domain: &mut Domain,
     import: &HostImport,
     index: usize,
     port: &Port,
     core: &mut [u64],
-) -> Result<(), Trap> {
-    if let Some(result) = arrival::call(domain, import, index, port, core) {
-        return result;
+) -> Result<(), Box<Trap>> {
+    match arrival::call(domain, import, index, port, core) {
+        Some(result) => result,
+        None => send(domain, import, index, port, core).map_err(Box::new),
     }
+}
+
+/// What compiled code does not carry goes in a letter: it is written from the caller's side, served, and its answer is
+/// lowered.
+fn send(
+    domain: &mut Domain,
+    import: &HostImport,
+    index: usize,
+    port: &Port,
+    core: &mut [u64],
+) -> Result<(), Trap> {
     let running = Running::of_mut(domain);
     let (number, peers) = (running.number, running.peers.upgrade().ok_or(Trap::CannotEnter)?);
     running.refresh(&peers);

@@ -133,10 +133,10 @@ impl Domain {
         process: u32,
         entry: Entry,
         slots: *mut u64,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Box<Fault>> {
         let target = Target { entry, ctx: self.vm(), code: std::ptr::null() };
         // SAFETY: the caller's promises; it has no other use for a code.
-        unsafe { self.enter(Some(process), target, slots.cast()) }.map_err(|fault| *fault)
+        unsafe { self.enter(Some(process), target, slots.cast()) }
     }
 
     /// Runs a function of this domain with its values in slots.
@@ -188,19 +188,20 @@ impl Domain {
 
     /// Runs `work` on the stack that it is called on: calls into `process` and what they call in turn take no other one.
     /// Nothing else of the domain may be on that stack.
+    #[inline(always)]
     pub(crate) fn on_stack<T>(
         &mut self,
         process: Option<u32>,
-        stack: &StackBounds,
+        stack: StackBounds,
         work: impl FnOnce(&mut Domain) -> T,
     ) -> T {
         let (quota, here) = (self.stack_quota(process), (&raw const process) as usize);
         let allowed = quota.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        let limit = stack.guest_limit.max(here.saturating_sub(allowed));
+        let limit = stack.guest_limit().max(here.saturating_sub(allowed));
         let (outer_limit, exit_fp) = (self.word(STACK_LIMIT), self.word(EXIT_FP));
         self.record.set(STACK_LIMIT.cast_unsigned(), limit);
         self.record.set(EXIT_FP.cast_unsigned(), 0_usize);
-        self.stacks.push(StackInUse { usable: stack.usable.clone(), guard: stack.guard.clone(), quota });
+        self.stacks.push(StackInUse { usable: stack.usable(), guard: stack.guard(), quota });
         let result = work(self);
         self.stacks.pop();
         // A fault in there was not one of a call that a host function made.

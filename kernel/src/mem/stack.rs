@@ -38,14 +38,33 @@ pub struct GuestStack {
 }
 
 /// Where a guest stack is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct StackBounds {
-    /// The addresses that may be used.
-    pub usable: Range<usize>,
+    limit: usize,
+    base: usize,
+}
+
+impl StackBounds {
+    /// The addresses that may be used, guard not included.
+    #[inline]
+    #[must_use]
+    pub fn usable(&self) -> Range<usize> {
+        self.limit + STACK_GUARD_BYTES..self.base
+    }
+
     /// The addresses below them, where every access faults.
-    pub guard: Range<usize>,
+    #[inline]
+    #[must_use]
+    pub fn guard(&self) -> Range<usize> {
+        self.limit..self.limit + STACK_GUARD_BYTES
+    }
+
     /// Lowest stack pointer that guest code may have.
-    pub guest_limit: usize,
+    #[inline]
+    #[must_use]
+    pub fn guest_limit(&self) -> usize {
+        self.limit + STACK_GUARD_BYTES + HOST_HEADROOM_BYTES
+    }
 }
 
 impl GuestStack {
@@ -116,27 +135,27 @@ impl GuestStack {
     /// Lowest stack pointer that guest code may have.
     #[must_use]
     pub fn guest_limit(&self) -> usize {
-        self.reservation.addresses().start + STACK_GUARD_BYTES + HOST_HEADROOM_BYTES
+        self.bounds().guest_limit()
     }
 
     /// What code that runs on it must know of it.
+    #[inline]
     #[must_use]
     pub fn bounds(&self) -> StackBounds {
-        StackBounds { usable: self.usable(), guard: self.guard(), guest_limit: self.guest_limit() }
+        let all = self.reservation.addresses();
+        StackBounds { limit: all.start, base: all.end }
     }
 
     /// The addresses that may be used, guard not included.
     #[must_use]
     pub fn usable(&self) -> Range<usize> {
-        let all = self.reservation.addresses();
-        all.start + STACK_GUARD_BYTES..all.end
+        self.bounds().usable()
     }
 
     /// The addresses of the guard.
     #[must_use]
     pub fn guard(&self) -> Range<usize> {
-        let start = self.reservation.addresses().start;
-        start..start + STACK_GUARD_BYTES
+        self.bounds().guard()
     }
 }
 

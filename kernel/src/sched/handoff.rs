@@ -26,7 +26,7 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 use super::order::NEVER;
 use super::phase::Then;
 use super::policy::Why;
-use super::thread::{Body, Fiber, Left, Record, Thread};
+use super::thread::{Fiber, Left, Next, Record, Thread};
 use super::worker::{self, Worker, work_off};
 use crate::mem::stack::{GuestStack, StackBounds};
 use crate::trap::activation::Activation;
@@ -39,7 +39,7 @@ pub(crate) trait Errand {
     type Outcome: Send + 'static;
 
     /// Does it, on the stack of these bounds.
-    fn run(self, stack: &StackBounds) -> Self::Outcome;
+    fn run(self, stack: StackBounds) -> Self::Outcome;
 }
 
 /// Whoever keeps account of who waits for whom.
@@ -75,10 +75,12 @@ pub(super) struct Visit {
     witness: *const dyn Witness,
 }
 
-/// How handing over ended.
+/// What became of handing over.
 pub(crate) enum Handed<R: Send + 'static> {
-    /// It is done.
-    Done(R),
+    /// It could not be: the errand is where it was.
+    Refused,
+    /// It is done, and its outcome is there.
+    Done,
     /// The callee has left the processor.
     Left(Away<R>),
     /// The callee's thread has ended without having done it: a panic.
@@ -96,24 +98,54 @@ pub(crate) struct Away<R: Send + 'static> {
 /// Who takes what comes of an errand whose caller waits no more on the stack below.
 struct Heir<R>(Box<dyn FnOnce(R) + Send>);
 
-/// Runs an errand on the thread of whoever is to do it, at this worker, now. Gives it back if that cannot be: the callee is
-/// busy, must run elsewhere, or would be in front of others that wait.
+/// An errand, and where its outcome goes if it is done before its callee leaves the processor.
+///
+/// Both stay where they are and are reached by their address: what was just written word by word and is copied as a block is
+/// waited for.
+pub(crate) struct Order<E: Errand> {
+    /// Taken by whoever runs it.
+    errand: Option<E>,
+    outcome: Option<E::Outcome>,
+}
+
+impl<E: Errand> Order<E> {
+    /// An errand that is to be run.
+    #[inline]
+    pub fn new(errand: E) -> Order<E> {
+        Order { errand: Some(errand), outcome: None }
+    }
+
+    /// The errand, if it was refused.
+    #[inline]
+    pub fn errand(self) -> Option<E> {
+        self.errand
+    }
+
+    /// What came of it, if it is done.
+    #[inline]
+    pub fn outcome(self) -> Option<E::Outcome> {
+        self.outcome
+    }
+}
+
+/// Runs an errand on the thread of whoever is to do it, at this worker, now, unless that cannot be: the callee is busy, must
+/// run elsewhere, or would be in front of others that wait.
 ///
 /// # Safety
 /// Whatever the errand refers to must live until it is done: as long as the caller's frame, and if that gets [`Handed::Left`]
 /// as long as what it gives to [`Away::go_on`].
 #[inline]
-pub(crate) unsafe fn hand_off<E: Errand>(terms: &Terms<'_>, errand: E) -> Result<Handed<E::Outcome>, E> {
+pub(crate) unsafe fn hand_off<E: Errand>(terms: &Terms<'_>, order: &mut Order<E>) -> Handed<E::Outcome> {
     let worker = worker::here();
     if worker.is_null() {
-        return Err(errand);
+        return Handed::Refused;
     }
     // SAFETY: the worker of this OS thread lives while we run on it.
     let worker = unsafe { &*worker };
     let (caller, callee) = (worker.running(), &*terms.callee.0);
     let may_be_here = callee.home.is_none_or(|home| home == worker.index);
     if caller.is_null() || !may_be_here || callee.account.is_capped() || !callee.state.claim() {
-        return Err(errand);
+        return Handed::Refused;
     }
     // From here on the callee is ours, as if we had taken it out of a queue.
     // SAFETY: who runs a turn holds its thread.
@@ -123,7 +155,7 @@ pub(crate) unsafe fn hand_off<E: Errand>(terms: &Terms<'_>, errand: E) -> Result
     };
     let Some(stack) = stack else {
         put_back(worker, terms.callee);
-        return Err(errand);
+        return Handed::Refused;
     };
     let (from, deadline_ns) = (terms.from, terms.deadline_ns.unwrap_or(NEVER));
     // SAFETY: only the lifetime is another: who looks at a visit does so before we return.
@@ -132,7 +164,7 @@ pub(crate) unsafe fn hand_off<E: Errand>(terms: &Terms<'_>, errand: E) -> Result
     };
     let visit = Visit { caller, deadline_ns, from, noted: Cell::new(false), witness };
     // SAFETY: the caller's promise.
-    Ok(unsafe { visit_with(worker, &visit, terms, stack, errand) })
+    unsafe { visit_with(worker, &visit, terms, stack, order) }
 }
 
 /// Whether a thread that nobody else runs may run now, on behalf of `caller`.
@@ -161,12 +193,12 @@ unsafe fn visit_with<E: Errand>(
     visit: &Visit,
     terms: &Terms<'_>,
     stack: GuestStack,
-    errand: E,
+    order: &mut Order<E>,
 ) -> Handed<E::Outcome> {
     let callee = &*terms.callee.0;
-    let mut outcome: Option<E::Outcome> = None;
-    // SAFETY: our caller's promise, and the outcome is on this frame.
-    let mut fiber = unsafe { fiber(callee, stack, errand, &raw mut outcome) };
+    let start = Start { record: callee, bounds: stack.bounds(), order };
+    // SAFETY: our caller's promise; it is resumed below.
+    let mut fiber = unsafe { fiber(stack, &raw const start) };
     // Who condemns it looks for it where its seat is.
     if callee.seat.load(Ordering::Relaxed) != worker.index {
         callee.seat.store(worker.index, Ordering::SeqCst);
@@ -185,20 +217,23 @@ unsafe fn visit_with<E: Errand>(
         worker.hurry(); // whoever condemned it may have looked before it was here
     }
     let outer = Activation::exchange(ptr::null_mut());
-    let came = catch_unwind(AssertUnwindSafe(|| fiber.resume(())));
+    let came = catch_unwind(AssertUnwindSafe(|| match fiber.resume(()) {
+        CoroutineResult::Return(_) => None,
+        CoroutineResult::Yield(left) => Some(left),
+    }));
     callee.running.activation.set(Activation::exchange(outer));
     worker.take_back(caller, callee, stint);
     compiler_fence(Ordering::SeqCst);
     callee.running.visit.set(ptr::null());
     caller.visiting.store(0, Ordering::Relaxed);
     match came {
-        Ok(CoroutineResult::Return(_)) => {
+        Ok(None) => {
             fiber.into_stack().give();
             visit.close();
             put_back(worker, terms.callee);
-            Handed::Done(outcome.expect("an errand that returns while it is waited for has an outcome"))
+            Handed::Done
         }
-        Ok(CoroutineResult::Yield(left)) => {
+        Ok(Some(left)) => {
             // SAFETY: the callee is ours still.
             unsafe { *callee.running.fiber.get() = Some(fiber) };
             Handed::Left(Away { thread: Some(terms.callee.clone()), left, outcome: PhantomData })
@@ -216,28 +251,33 @@ unsafe fn visit_with<E: Errand>(
     }
 }
 
-/// A stack for an errand, with it on it. When it has run the outcome goes to `slot`, if whoever handed over still waits below
-/// it; else to the thread's heir, and the thread goes on with its body.
+/// What a stack begins with: the errand that it is for.
+struct Start<E: Errand> {
+    record: *const Record,
+    bounds: StackBounds,
+    order: *mut Order<E>,
+}
+
+/// A stack for an errand, which runs it. The outcome goes where the order has room for it, if whoever handed over still waits
+/// below; else to the thread's heir, and the thread goes on with its body.
 ///
 /// # Safety
-/// As [`hand_off`]; `slot` must be on the frame of whoever handed over.
+/// As [`hand_off`]; whoever handed over resumes this at once, keeps `start` until then, and the order as long as it waits.
 #[inline]
-unsafe fn fiber<E: Errand>(
-    record: *const Record,
-    stack: GuestStack,
-    errand: E,
-    slot: *mut Option<E::Outcome>,
-) -> Fiber {
-    let bounds = stack.bounds();
-    let work = move |yielder: &Yielder<(), Left>, ()| -> Option<Box<dyn Body>> {
+unsafe fn fiber<E: Errand>(stack: GuestStack, start: *const Start<E>) -> Fiber {
+    let work = move |yielder: &Yielder<(), Left>, ()| -> Next {
+        // SAFETY: we begin: whoever handed over has just resumed this.
+        let Start { record, bounds, order } = unsafe { start.read() };
         // SAFETY: whoever resumes this holds the thread.
         let record = unsafe { &*record };
         record.running.yielder.set(yielder);
-        let outcome = errand.run(&bounds);
+        // SAFETY: we begin: whoever handed over waits for us.
+        let errand = unsafe { (*order).errand.take() };
+        let outcome = errand.expect("an order is run once").run(bounds);
         if !record.running.visit.get().is_null() {
-            // SAFETY: its frame is that of the code that waits for us, below us on this worker.
-            unsafe { *slot = Some(outcome) };
-            return None;
+            // SAFETY: whoever waits for us, below us on this worker, keeps it.
+            unsafe { (*order).outcome = Some(outcome) };
+            return Next::Idle;
         }
         // SAFETY: the thread is its own, and we are it.
         let heir = unsafe { (*record.running.heir.get()).take() };

@@ -54,8 +54,8 @@ pub(super) enum Left {
     Parked,
 }
 
-/// What its stack runs: it hands its body back when it has nothing to do, and nothing when it has ended.
-pub(super) type Fiber = Coroutine<(), Left, Option<Box<dyn Body>>, GuestStack>;
+/// What its stack runs. When it has nothing to do its body is back in its place, and when it has ended that is gone.
+pub(super) type Fiber = Coroutine<(), Left, Next, GuestStack>;
 
 /// A guest thread, as everybody holds it.
 #[derive(Clone)]

@@ -14,7 +14,7 @@ use super::pool::Pool;
 use super::seat::Seat;
 use super::seeded::Random;
 use super::stints::{Stint, Stints};
-use super::thread::{Body, Fiber, Left, Next, Record, Thread};
+use super::thread::{Fiber, Left, Next, Record, Thread};
 use crate::arch::cycles;
 use crate::mem::MemError;
 use crate::mem::stack::GuestStack;
@@ -79,7 +79,7 @@ pub(super) fn current() -> *const Record {
 
 enum Turned {
     Left(Left),
-    Idle(Box<dyn Body>),
+    Idle,
     Ended,
     /// It has no body any more: a panic, or no stack could be had.
     Lost,
@@ -182,10 +182,8 @@ impl Worker {
         let (then, why) = match turned {
             Turned::Left(Left::Preempted) => (thread.0.state.preempt(), Why::Preempted),
             Turned::Left(Left::Parked) => (thread.0.state.park(), Why::Woken),
-            Turned::Idle(body) => {
+            Turned::Idle => {
                 thread.0.pinned.store(false, Ordering::Relaxed);
-                // SAFETY: the thread is ours until its state says that it waits.
-                unsafe { *thread.0.running.body.get() = Some(body) };
                 (thread.0.state.park(), Why::Woken)
             }
             Turned::Ended | Turned::Lost => return self.end(&thread),
@@ -222,10 +220,13 @@ impl Worker {
         record.running.activation.set(Activation::exchange(outer));
         match result {
             Ok(CoroutineResult::Yield(left)) => Turned::Left(left),
-            Ok(CoroutineResult::Return(body)) => {
+            Ok(CoroutineResult::Return(next)) => {
                 let stack = slot.take().map(Coroutine::into_stack);
                 stack.into_iter().for_each(GuestStack::give);
-                body.map_or(Turned::Ended, Turned::Idle)
+                match next {
+                    Next::Idle => Turned::Idle,
+                    Next::End => Turned::Ended,
+                }
             }
             Err(_) => {
                 // The panic has been reported. Its stack was unwound, and the body with it, if that was there.
@@ -329,17 +330,21 @@ fn begin(record: &Record) -> Result<Fiber, MemError> {
     }))
 }
 
-/// Runs the body of a thread on its stack; gives it back if it has nothing to do.
+/// Runs the body of a thread on its stack, and puts it back if it has nothing to do.
 ///
 /// # Safety
 /// Only by the thread itself, whose body nobody has taken.
-pub(super) unsafe fn work_off(record: &Record) -> Option<Box<dyn Body>> {
+pub(super) unsafe fn work_off(record: &Record) -> Next {
     // SAFETY: the thread is the caller.
     let body = unsafe { (*record.running.body.get()).take() };
     let mut body = body.expect("a thread that does not run its body has it");
-    // An end may have to wait, so it is the thread that does it, not its worker.
     match body.run() {
-        Next::Idle if !record.verdict.is_for_good() => Some(body),
-        Next::Idle | Next::End => None,
+        Next::Idle if !record.verdict.is_for_good() => {
+            // SAFETY: as above.
+            unsafe { *record.running.body.get() = Some(body) };
+            Next::Idle
+        }
+        // An end may have to wait, so it is the thread that does it, not its worker: the body is dropped here.
+        Next::Idle | Next::End => Next::End,
     }
 }

@@ -110,7 +110,12 @@ impl Emit<'_> {
             }
             Passing::Memory(_) => returned.clone(),
         };
+        // Whole slots: who loads one at once would wait for what is stored in a part of it.
         for (at, &value) in results.iter().enumerate() {
+            let value = match self.type_of(value) {
+                types::F64 => value,
+                _ => self.cast(value, types::I64),
+            };
             self.builder.ins().store(OWN, value, *slots, offset(at));
         }
         // What is in memory has yet to be read.
