@@ -13,7 +13,7 @@ use abi::side::Side;
 use abi::types::{FuncType, ResourceType};
 use abi::value::Value;
 
-use crate::component::host_call::{EnterHost, enter};
+use crate::component::host_call::{EnterHost, enter, enter_port};
 use crate::jit::library::Library;
 
 /// What a host function sees of the call it serves: the caller as a [`Side`], the core values, the host's own state.
@@ -71,19 +71,24 @@ impl<F: HostFunc> Enterable for F {
     }
 }
 
-/// Where compiled code calls a host function, and which one that is.
+/// Where compiled code calls a host function, and which one that is; or a port.
 #[derive(Clone, Copy)]
 pub struct HostEntry {
     code: EnterHost,
     func: *const (),
 }
 
-// SAFETY: the addresses of code and of a host function, which any thread may call.
+// SAFETY: the addresses of code and of a host function, if there is one, which any thread may call.
 unsafe impl Send for HostEntry {}
 // SAFETY: as above.
 unsafe impl Sync for HostEntry {}
 
 impl HostEntry {
+    /// Where compiled code calls a port.
+    pub(crate) fn of_port() -> HostEntry {
+        HostEntry { code: enter_port, func: ptr::null() }
+    }
+
     /// The code.
     pub(crate) fn code(self) -> EnterHost {
         self.code

@@ -20,6 +20,7 @@ use super::parse::{EntityIndex, Options, ResourceBuiltin, TaskBuiltin};
 use super::port::{EdgePolicy, Port};
 use super::resolve::Resolver;
 use super::spaces::{at, dangling};
+use crate::host::HostEntry;
 use crate::jit::fuse::spec::{AdapterSpec, Refusal};
 use crate::limits::MAX_ADAPTERS;
 
@@ -189,7 +190,9 @@ impl Linker<'_> {
         let slots = core_params.len().max(core_results.len());
         let lends = ty.has_borrow();
         let entry = match &target {
-            Target::Host(func) if !lends && slots <= REGISTERS => Some(func.entry()),
+            _ if lends || slots > REGISTERS => None,
+            Target::Host(func) => Some(func.entry()),
+            Target::Port(Port { direct: Some(_), .. }) => Some(HostEntry::of_port()),
             _ => None,
         };
         let imports = &mut self.draft(frame).imports;

@@ -14,13 +14,14 @@ use abi::types::{FuncType, ResourceType};
 use abi::value::Resource;
 
 use super::guest::Guest;
-use super::linked::HostImport;
+use super::linked::{HostImport, Target};
+use super::port;
 use super::running::Running;
 use crate::domain::Domain;
 use crate::host::{HostCall, HostFunc};
 use crate::instance::builtins::domain_of_record;
 use crate::sched::lock::{Held, ParkingLock};
-use crate::sched::park::checkpoint_in_host;
+use crate::sched::park::{checkpoint_in_host, checkpoint_of_call};
 
 /// How many core values [`enter`] takes.
 pub(crate) const REGISTERS: usize = 4;
@@ -62,6 +63,32 @@ pub(crate) unsafe extern "C" fn enter<F: HostFunc>(
         return failed(domain, import, trap);
     }
     match checkpoint_in_host() {
+        Ok(()) => Served { status: 0, value: core[0] },
+        Err(trap) => pending(domain, trap),
+    }
+}
+
+/// The same for an import that leads into another domain.
+///
+/// # Safety
+/// As [`enter`]; the import is a port, and the stub has noted its number.
+pub(crate) unsafe extern "C" fn enter_port(
+    record: *mut u8,
+    import: *const HostImport,
+    a: u64,
+    b: u64,
+    c: u64,
+    d: u64,
+) -> Served {
+    // SAFETY: the caller's promises, as in `enter`.
+    let (domain, import) = unsafe { (domain_of_record(record), &*import) };
+    let Target::Port(port) = &import.target else { unreachable!("only ports are entered here") };
+    domain.forget_faults();
+    let (index, mut core) = (domain.serving() as usize, [a, b, c, d]);
+    if let Err(trap) = port::call(domain, import, index, port, &mut core[..import.slots]) {
+        return failed(domain, import, *trap);
+    }
+    match checkpoint_of_call() {
         Ok(()) => Served { status: 0, value: core[0] },
         Err(trap) => pending(domain, trap),
     }

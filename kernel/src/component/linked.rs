@@ -136,7 +136,7 @@ pub struct HostImport {
     pub lends: bool,
     /// Which edge of the tree this is; none for a built-in.
     pub edge: Option<u32>,
-    /// Where compiled code enters the host's function, if its core values are few and it cannot lend it handles.
+    /// Where compiled code enters the host's function, or the port, if its core values are few and it cannot lend it handles.
     pub entry: Option<HostEntry>,
 }
 
