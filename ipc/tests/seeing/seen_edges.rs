@@ -52,3 +52,18 @@ fn calls_over_boundaries_of_servers_and_from_the_host_are_counted() {
     let front = launched.tree().processes().into_iter().find(|process| process.info.name == "front").unwrap();
     assert_eq!(front.meters.host_calls, 11 + 11 + 1);
 }
+
+#[test]
+fn calls_over_a_boundary_that_are_not_timed_are_counted() {
+    const CALLS: u64 = 400;
+    let system = system();
+    let launched = launch(&system, Isolate::All, OnFault::Trap);
+    for _ in 0..CALLS {
+        call(&launched, "ask", vec![text("k1")]).unwrap();
+    }
+    call(&launched, "ask", vec![text("!")]).unwrap_err();
+    let get = edge(&launched, "front", "shop:kv/store#get");
+    assert_eq!((get.rung, get.calls, get.failures), (Rung::Handoff, CALLS + 1, 1));
+    let samples = get.latency.unwrap().samples;
+    assert!((64..CALLS).contains(&samples), "{samples}");
+}
