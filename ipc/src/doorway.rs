@@ -9,6 +9,7 @@ use kernel::sched::thread::Thread;
 
 use crate::actor::Actor;
 use crate::launched::Shared;
+use crate::waits::Station;
 
 /// One life of a domain, for the threads of other domains of its tree.
 pub(crate) struct Doorway {
@@ -39,6 +40,18 @@ impl Witness for Doorway {
             && let Ok(from) = shared.actor(from)
         {
             shared.waits.forget(from.station());
+        }
+    }
+
+    fn enter(&self, from: u32, waits: &dyn Fn() -> bool) -> Option<u64> {
+        let shared = self.shared.upgrade()?;
+        let from = shared.actor(from).ok()?;
+        shared.waits.note_while(&from, &self.actor, waits).then_some(from.station().0)
+    }
+
+    fn leave(&self, entry: u64) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.waits.forget(Station(entry));
         }
     }
 }

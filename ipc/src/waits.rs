@@ -45,8 +45,18 @@ impl Waits {
 
     /// Domain `from` waits for `to`, which was known to wait for nobody.
     pub(crate) fn note(&self, from: &Actor, to: &Actor) {
+        self.note_while(from, to, &|| true);
+    }
+
+    /// The same, if `waits` says that it waits still; whether that was so. Who waits no more says so before it is forgotten.
+    pub(crate) fn note_while(&self, from: &Actor, to: &Actor, waits: &dyn Fn() -> bool) -> bool {
         let edge = Edge { name: from.name().into(), to: to.station(), to_name: to.name().into() };
-        self.edges().insert(from.station(), edge);
+        let mut edges = self.edges();
+        let waits = waits();
+        if waits {
+            edges.insert(from.station(), edge);
+        }
+        waits
     }
 
     /// It does not any more.

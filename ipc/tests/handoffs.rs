@@ -151,6 +151,13 @@ const MILL: &str = r#"
         (i32.wrap_i64 (i64.shr_u
           (call $wide (i64.or (i64.extend_i32_u (local.get 0))
             (i64.shl (i64.extend_i32_u (local.get 1)) (i64.const 32)))) (i64.const 16))))
+      (func (export "again") (param $n i32) (result i32) (local $sum i32)
+        (loop $l
+          (call $echo (i32.const 256) (i32.and (local.get $n) (i32.const 15)) (i32.const 64))
+          (local.set $sum (i32.add (local.get $sum) (i32.add (i32.load (i32.const 68))
+            (i32.wrap_i64 (call $wide (i64.extend_i32_u (local.get $n)))))))
+          (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+        (local.get $sum))
       (func (export "echo") (param i32 i32) (result i32)
         (call $echo (local.get 0) (local.get 1) (i32.const 64))
         (i32.add (i32.load (i32.const 68)) (i32.load8_u (i32.load (i32.const 64))))))
@@ -169,6 +176,7 @@ const MILL: &str = r#"
     (func (export "bytes") (param "at" u32) (param "n" u32) (result u32) (canon lift (core func $bytes)))
     (func (export "words") (param "at" u32) (param "n" u32) (result u32) (canon lift (core func $words)))
     (func (export "echo") (param "at" u32) (param "n" u32) (result u32) (canon lift (core func $i "echo")))
+    (func (export "again") (param "n" u32) (result u32) (canon lift (core func $i "again")))
     (func (export "seventeen") (param "at" u32) (result u32) (canon lift (core func $seventeen)))
     (func (export "maybe") (param "case" u32) (param "n" u32) (result u32) (canon lift (core func $maybe)))
     (func (export "grind") (param "n" u32) (result u32) (canon lift (core func $grind)))
@@ -280,7 +288,7 @@ fn an_idle_callee_gets_no_message_and_answers_the_same() {
     for (name, args) in RIGHT {
         assert_eq!(ask(&near, name, args), ask(&far, name, args), "{name} {args:?}");
     }
-    assert_eq!((visits(&near), visits(&far)), (RIGHT.len() as u64, 0));
+    assert_eq!(visits(&near), RIGHT.len() as u64);
     assert_eq!(near.domain(MILLER).unwrap().mailbox().peak(), 0);
     for domain in [MILLER, FRONT] {
         assert_eq!(near.domain(domain).unwrap().calls(), far.domain(domain).unwrap().calls());
@@ -292,6 +300,41 @@ fn an_idle_callee_gets_no_message_and_answers_the_same() {
         meters.map(|m| (m.calls, m.host_calls, m.bytes_in, m.bytes_out)).collect()
     };
     assert_eq!(meters(&near), meters(&far));
+}
+
+#[test]
+fn calls_in_a_row_to_another_worker_go_over_a_line_and_give_the_same() {
+    const CALLS: u32 = 500;
+    let system = system();
+    let far = far(&system, EdgePolicy::default());
+    let sum = (1..=CALLS).map(|n| (n & 15) + n + 1).sum();
+    let mut rounds = 0;
+    soon("a call goes over a line", || {
+        assert_eq!(ask(&far, "again", &[CALLS]), Ok(sum));
+        rounds += 1;
+        visits(&far) > 100
+    });
+    assert_eq!(far.domain(MILLER).unwrap().calls(), rounds * u64::from(2 * CALLS));
+}
+
+#[test]
+fn either_end_of_a_line_can_be_ended_and_the_other_one_is_told() {
+    let system = system();
+    let town = far(&system, EdgePolicy::default());
+    for victim in [MILLER, FRONT].repeat(5) {
+        let before = visits(&town);
+        thread::scope(|scope| {
+            // So often that it has no end.
+            let asks = scope.spawn(|| ask(&town, "again", &[0]));
+            soon("calls go over a line", || visits(&town) > before + 100 || asks.is_finished());
+            town.kill(victim, "by a test").unwrap();
+            assert!(matches!(asks.join().unwrap(), Err(Trap::Killed(_) | Trap::Gone(_))));
+        });
+        for domain in [MILLER, FRONT] {
+            town.restart(domain, "by a test").unwrap();
+        }
+        assert_eq!(ask(&town, "again", &[3]), Ok(3 + 2 + 1 + 4 + 3 + 2));
+    }
 }
 
 #[test]

@@ -6,12 +6,14 @@
 //!
 //! - [`atomics`]: the model checker's atomics, under the kernel's names
 //! - [`park`]: waiting, as far as a lock needs it
-//! - [`phase`], [`doze`], [`order`], [`lock`], [`verdict`]: the kernel's; [`gate`]: that of segments
+//! - [`phase`], [`doze`], [`hatch`], [`order`], [`lock`], [`verdict`]: the kernel's; [`gate`]: that of segments
 
 #[path = "../../src/sched/doze.rs"]
 pub mod doze;
 #[path = "../../../ipc/src/segment/gate.rs"]
 pub mod gate;
+#[path = "../../src/sched/hatch.rs"]
+pub mod hatch;
 #[path = "../../src/sched/lock.rs"]
 pub mod lock;
 #[path = "../../src/sched/order.rs"]
@@ -24,7 +26,7 @@ pub mod verdict;
 pub mod atomics {
     //! As `kernel::sched::atomics` and those of segments.
     pub use loom::sync::Mutex;
-    pub use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+    pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 }
 
 pub mod park {

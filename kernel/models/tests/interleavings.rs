@@ -2,16 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that has nothing to unwrap has failed")]
 
+use std::ptr::NonNull;
+
 use atoll_models::atomics::{AtomicU32, AtomicU64, Ordering};
 use atoll_models::doze::{Doze, Roused};
 use atoll_models::gate;
+use atoll_models::hatch::{Hatch, Mark, Met, Outcome};
 use atoll_models::lock::ParkingLock;
 use atoll_models::order::{NEVER, Order};
 use atoll_models::phase::{State, Then};
 use atoll_models::verdict::Verdict;
 use loom::cell::UnsafeCell;
-use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize};
+use loom::sync::{Arc, Notify};
 use loom::thread::{self, JoinHandle};
 
 /// A number that only one at a time may touch, and see what the last one wrote: the model checker watches over it.
@@ -375,6 +378,173 @@ fn a_lock_that_is_only_tried_is_given_back() {
         join([other]);
         let expected = if tried.load(Ordering::Relaxed) { 2 } else { 1 };
         assert_eq!(lock.lock().get(), expected);
+    });
+}
+
+/// A line from a caller to a worker, and that worker's hatch.
+struct Wire {
+    hatch: Hatch<Mark>,
+    mark: Mark,
+    asked: Plain,
+    answered: Plain,
+    /// Whose the line is in the end.
+    freed: AtomicUsize,
+    bell: Notify,
+}
+
+impl Wire {
+    fn new() -> Arc<Wire> {
+        Arc::new(Wire {
+            hatch: Hatch::default(),
+            mark: Mark::default(),
+            asked: Plain::default(),
+            answered: Plain::default(),
+            freed: AtomicUsize::new(0),
+            bell: Notify::new(),
+        })
+    }
+
+    /// Calls, over the line or by the hatch; whether the call is under way.
+    fn call(&self, number: usize) -> bool {
+        self.asked.set(number);
+        if self.mark.call() {
+            return true;
+        }
+        self.mark.prepare();
+        let put = self.hatch.put(NonNull::from(&self.mark));
+        if !put {
+            self.mark.withdraw();
+        }
+        put
+    }
+
+    /// Waits for the answer: what is asked for, plus 100.
+    fn answer(&self) -> Option<usize> {
+        if self.mark.wait() {
+            while !self.mark.is_over() {
+                self.bell.wait();
+            }
+        }
+        assert!(self.mark.is_over());
+        matches!(self.mark.outcome(), Outcome::Served | Outcome::Finished).then(|| self.answered.get())
+    }
+
+    /// The worker finds that it rings; whether it looks at the line from now on.
+    fn serve(&self, outcome: Outcome) -> bool {
+        if self.mark.is_gone() {
+            self.freed.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        if outcome != Outcome::Refused {
+            self.answered.set(self.asked.get() + 100);
+        }
+        match self.mark.finish(outcome, || ()) {
+            Met::Seen => (),
+            Met::Asleep(()) => self.bell.notify(),
+            Met::Gone => {
+                self.freed.fetch_add(1, Ordering::Relaxed);
+                return false;
+            }
+        }
+        outcome == Outcome::Served
+    }
+
+    /// The worker looks around, this often, and then no more.
+    fn work(&self, looks: usize, outcome: Outcome) {
+        self.hatch.open();
+        let mut looks_at_it = false;
+        for _ in 0..looks {
+            let rings = looks_at_it && self.mark.rings();
+            if !rings && !self.hatch.is_full() {
+                continue;
+            }
+            let handed_in = self.hatch.shut().is_some();
+            assert!(handed_in != rings, "it is looked at and handed in");
+            looks_at_it = self.serve(outcome);
+            self.hatch.open();
+        }
+        if self.hatch.shut().is_some() {
+            assert!(!looks_at_it, "it is looked at and handed in");
+            looks_at_it = self.serve(outcome);
+        }
+        if looks_at_it && !self.mark.close() {
+            self.serve(Outcome::Refused);
+        }
+    }
+
+    /// The caller wants the line no more.
+    fn hang_up(&self) {
+        if !self.mark.hang_up() {
+            self.freed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn every_call_over_a_line_is_answered_and_the_line_is_freed_once() {
+    most(|| {
+        let wire = Wire::new();
+        let worker = spawn(&wire, |wire| wire.work(2, Outcome::Served));
+        for number in 0..2 {
+            if wire.call(number)
+                && let Some(answer) = wire.answer()
+            {
+                assert_eq!(answer, number + 100);
+            }
+        }
+        wire.hang_up();
+        join([worker]);
+        assert_eq!(wire.freed.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn a_call_that_is_refused_leaves_the_line_to_its_caller() {
+    most(|| {
+        let wire = Wire::new();
+        let worker = spawn(&wire, |wire| wire.work(1, Outcome::Refused));
+        for number in 0..2 {
+            if wire.call(number) {
+                assert_eq!(wire.answer(), None);
+            }
+        }
+        wire.hang_up();
+        join([worker]);
+        assert_eq!(wire.freed.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn who_leaves_a_call_leaves_the_line_to_the_worker() {
+    for outcome in [Outcome::Served, Outcome::Finished, Outcome::Refused] {
+        most(move || {
+            let wire = Wire::new();
+            let worker = spawn(&wire, move |wire| wire.work(1, outcome));
+            if !(wire.call(1) && wire.mark.wait() && wire.mark.leave()) {
+                wire.hang_up();
+            }
+            join([worker]);
+            assert_eq!(wire.freed.load(Ordering::Relaxed), 1);
+        });
+    }
+}
+
+#[test]
+fn who_serves_a_call_has_not_left_work_that_others_count_on() {
+    all(|| {
+        let bed = Arc::new(Bed::default());
+        let pusher = spawn(&bed, |bed| {
+            bed.work.fetch_add(1, Ordering::Relaxed);
+            if bed.doze.rouse() != Roused::Nobody {
+                bed.roused.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        bed.doze.look();
+        bed.doze.rise();
+        let sees = bed.work.load(Ordering::Relaxed) > 0;
+        join([pusher]);
+        // Who has found nobody sees to it that the worker is interrupted.
+        assert!(sees || bed.roused.load(Ordering::Relaxed) == 0, "work waits, and nobody knows");
     });
 }
 

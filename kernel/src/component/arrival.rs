@@ -15,6 +15,7 @@ use abi::value::Value;
 
 use super::call::{self, Opened, blame, count_bytes};
 use super::carrier::Crossing;
+use super::dispatch::{self, dispatch};
 use super::guest::Guest;
 use super::letter::Parcel;
 use super::linked::{ExportedFunc, HostImport, Linked, Target};
@@ -60,6 +61,11 @@ enum Load {
 }
 
 impl Direct {
+    /// Whether it reads the caller's memory.
+    pub(super) fn reads(&self) -> bool {
+        self.reads
+    }
+
     /// The plan of the callee's half of a call, if it is one for compiled code; `adapter` is where it will be.
     pub(super) fn plan(
         ty: &FuncType,
@@ -147,13 +153,13 @@ fn bytes(ty: &ValType, core: &mut impl Iterator<Item = u64>) -> u64 {
 }
 
 /// A call, but for its core values.
-struct Arrival<'c> {
-    func: &'c ExportedFunc,
-    direct: &'c Direct,
+pub(super) struct Arrival<'c> {
+    pub func: &'c ExportedFunc,
+    pub direct: &'c Direct,
     /// What its arguments carry.
-    bytes: u64,
+    pub bytes: u64,
     /// The caller's memory, if it is read.
-    memory: Option<VmMemorySlot>,
+    pub memory: Option<VmMemorySlot>,
 }
 
 /// A call whose callee is handed the processor. All that runs it is one function, in which its parts are in registers: they were
@@ -178,14 +184,14 @@ pub(super) struct Posted {
 }
 
 /// How it ended: two words, which are passed in registers.
-enum Arrived {
+pub(super) enum Arrived {
     /// The callee has returned a core value.
     Core(u64),
     /// Anything else.
     Other(Box<Other>),
 }
 
-enum Other {
+pub(super) enum Other {
     /// It is for an earlier life.
     Stale,
     /// The caller's values are no values: its own trap.
@@ -198,16 +204,16 @@ enum Other {
 }
 
 impl Arrived {
-    fn other(other: Other) -> Arrived {
+    pub fn other(other: Other) -> Arrived {
         Arrived::Other(Box::new(other))
     }
 
     #[cold]
-    fn failed(fault: impl Into<Fault>) -> Arrived {
+    pub fn failed(fault: impl Into<Fault>) -> Arrived {
         Arrived::other(Other::Failed(fault.into()))
     }
 
-    fn is_stale(&self) -> bool {
+    pub fn is_stale(&self) -> bool {
         matches!(self, Arrived::Other(other) if matches!(**other, Other::Stale))
     }
 
@@ -297,7 +303,7 @@ impl std::fmt::Debug for Posted {
 
 impl Arrival<'_> {
     #[inline(always)]
-    fn serve(&self, domain: &mut Domain, slots: &mut [u64; SLOTS]) -> Arrived {
+    pub fn serve(&self, domain: &mut Domain, slots: &mut [u64; SLOTS]) -> Arrived {
         let mut opened = Opened::default();
         if let Err(fault) = call::open(domain, self.func, &mut opened) {
             return Arrived::failed(*fault);
@@ -401,10 +407,15 @@ pub(super) fn call(
             import.ty.params.iter().map(|(_, ty)| bytes(ty, &mut core)).sum()
         }
     };
-    let arrived = match visit(domain, peers, (import, index, port), direct, (core, bytes)) {
-        Some(arrived) => arrived,
-        None => post(domain, peers, (import, index, port), direct, (core, bytes))?,
+    let dispatched = match running.lines.get(port.func.domain as usize) {
+        Some(Some(_)) => dispatch(domain, (import, index, port), direct, (core, bytes)),
+        _ => None,
     };
+    let arrived =
+        match dispatched.or_else(|| visit(domain, peers, (import, index, port), direct, (core, bytes))) {
+            Some(arrived) => arrived,
+            None => post(domain, peers, (import, index, port), direct, (core, bytes))?,
+        };
     let count_out = |domain: &Domain, bytes| {
         if let Some(meter) = Running::of(domain).standing.meter(import.caller.process) {
             ProcessMeter::count(&meter.bytes_out, bytes);
@@ -468,12 +479,13 @@ fn visit(
 /// Sends the callee a message, and waits. Nothing if nobody carries messages, or if what this one carries matters and is not
 /// known.
 fn post(
-    domain: &Domain,
+    domain: &mut Domain,
     peers: &Peers,
     (import, index, port): (&HostImport, usize, &Port),
     direct: &Direct,
     (core, bytes): (&[u64], u64),
 ) -> Option<Arrived> {
+    dispatch::draw(Running::of_mut(domain), peers, index, port);
     let (running, carrier) = (Running::of(domain), peers.carrier()?);
     if matches!(direct.args, Load::Counted(_)) && carrier.measures(port.func.domain) {
         return None;

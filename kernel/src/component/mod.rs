@@ -11,7 +11,7 @@
 //!   what the built-ins ([`hooks`]) of one work on, and host functions ([`host_call`]); [`standing`]: what others see of it; [`guest`]: a
 //!   process as one side of a call
 //! - [`port`]: imports that lead into another domain; [`letter`]: the values of a call over one on their way
-//! - [`neighbour`]: calls of domains that can run at once; [`arrival`]: those of them that compiled code makes
+//! - [`neighbour`]: calls of domains that can run at once; [`arrival`]: those of them that compiled code makes; [`dispatch`]: the same at another worker
 //! - [`apart`]: domains that run in other OS processes
 //! - [`carrier`]: calls between domains that have threads of their own; [`onlooker`]: who is told when one ends processes
 //! - [`observe`]: what can be seen of all that while it runs
@@ -21,6 +21,7 @@ pub mod apart;
 pub mod arrival;
 pub mod carrier;
 pub mod direct_func;
+mod dispatch;
 pub mod error;
 pub mod executable;
 pub mod link;

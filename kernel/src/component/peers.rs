@@ -66,6 +66,8 @@ pub(super) struct Peers {
     known_outside: AtomicBool,
 }
 
+/// Alone on its cache lines: domains run at several workers.
+#[repr(align(128))]
 struct Slot {
     domain: ParkingLock<Option<Domain>>,
     /// In place of the domain, where that runs in another OS process.

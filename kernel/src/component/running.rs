@@ -10,6 +10,7 @@ use abi::scope::Handles;
 use abi::types::ResourceType;
 use abi::value::Resource;
 
+use super::dispatch::Dispatch;
 use super::guest::Ready;
 use super::linked::{Linked, LinkedDomain, Place};
 use super::neighbour::Near;
@@ -21,6 +22,7 @@ use super::standing::Standing;
 use super::task::Task;
 use crate::domain::Domain;
 use crate::domain::externs::{Func, MemoryRef};
+use crate::sched::express::Line;
 use crate::sched::lock::ParkingLock;
 
 /// The state that the launcher gave, shared by the domains of a tree.
@@ -65,6 +67,8 @@ pub(super) struct Running {
     epoch: u64,
     /// Who is behind each port, by import, as far as that was asked for since then.
     pub near: Vec<Near>,
+    /// The ways to the domains that are bound to other workers, by domain, likewise.
+    pub lines: Vec<Option<Line<Dispatch>>>,
     /// The domain that a call went to which has not returned, or that was left before it had.
     pub calling: Option<u32>,
 }
@@ -93,6 +97,7 @@ impl Running {
             lives: (0..peers.count()).map(|number| peers.generation(number)).collect(),
             epoch: peers.epoch(),
             near: Vec::new(),
+            lines: std::iter::repeat_with(|| None).take(peers.count() as usize).collect(),
             calling: None,
             linked: Arc::clone(&peers.linked),
             peers: Arc::downgrade(peers),
@@ -148,6 +153,7 @@ impl Running {
         // Before the lives are read: one that begins meanwhile is noticed the next time.
         self.epoch = peers.epoch();
         self.near.clear();
+        self.lines.fill_with(|| None);
         for (domain, life) in (0..).zip(&mut self.lives) {
             let now = peers.generation(domain);
             if *life == now {

@@ -25,8 +25,9 @@ impl Default for Share {
     }
 }
 
-/// The processor time of one domain.
+/// The processor time of one domain. Alone on its cache lines: domains run at several workers.
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct Account {
     weight: AtomicU32,
     /// How much of its fair share it has had: real time over weight. Comparable between all domains of a machine.

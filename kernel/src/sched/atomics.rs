@@ -2,4 +2,4 @@
 //! files with a model checker's in their place.
 
 pub use std::sync::Mutex;
-pub use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
+pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering, fence};

@@ -44,6 +44,11 @@ impl Doze {
         fence(Ordering::SeqCst);
     }
 
+    /// The caller is awake, and sees what everybody brought who counts on it.
+    pub fn rise(&self) {
+        self.0.swap(AWAKE, Ordering::Acquire);
+    }
+
     /// The caller is awake.
     pub fn end(&self) {
         self.0.store(AWAKE, Ordering::Relaxed);

@@ -29,7 +29,8 @@ impl FairOptions {
     }
 }
 
-/// How far a machine is in virtual time: the latest start of a turn.
+/// How far a machine is in virtual time: the latest start of a turn, or how far somebody got whom
+/// the worker was called for while nobody waited.
 #[derive(Clone, Debug, Default)]
 pub struct VirtualTime(Arc<AtomicU64>);
 
@@ -115,6 +116,10 @@ impl<T: Runnable + Send> Policy<T> for Fair<T> {
         self.release(now_ns);
         let key = *self.waiting.iter().find(|(_, thread)| !thread.pinned())?.0;
         self.waiting.remove(&key)
+    }
+
+    fn reached(&mut self, virtual_ns: u64) {
+        self.time.0.fetch_max(virtual_ns, Ordering::Relaxed);
     }
 
     fn waiting(&self) -> usize {

@@ -48,6 +48,11 @@ pub trait Witness: Send + Sync {
     fn waits(&self, from: u32);
     /// It does not any more.
     fn is_back(&self, from: u32);
+    /// The same, where who waits and who notes that are at two workers: `waits` says whether it waits still, and is asked when
+    /// nobody else changes the table. Gives what it is entered as, if it was.
+    fn enter(&self, from: u32, waits: &dyn Fn() -> bool) -> Option<u64>;
+    /// What was entered does not wait any more.
+    fn leave(&self, entry: u64);
 }
 
 /// Who hands over to whom.
@@ -179,7 +184,7 @@ fn admits(worker: &Worker, caller: &Record, callee: &Record) -> bool {
 }
 
 /// Lets a thread wait again that was ours.
-fn put_back(worker: &Worker, thread: &Thread) {
+pub(super) fn put_back(worker: &Worker, thread: &Thread) {
     if thread.0.state.park() == Then::Enqueue {
         worker.pool.enqueue(thread.clone(), Why::Woken);
     }
@@ -230,6 +235,9 @@ unsafe fn visit_with<E: Errand>(
         Ok(None) => {
             fiber.into_stack().give();
             visit.close();
+            if callee.running.woken.get() {
+                terms.callee.wake(); // its body looks for what that was
+            }
             put_back(worker, terms.callee);
             Handed::Done
         }
@@ -271,6 +279,7 @@ unsafe fn fiber<E: Errand>(stack: GuestStack, start: *const Start<E>) -> Fiber {
         // SAFETY: whoever resumes this holds the thread.
         let record = unsafe { &*record };
         record.running.yielder.set(yielder);
+        record.running.woken.set(false);
         // SAFETY: we begin: whoever handed over waits for us.
         let errand = unsafe { (*order).errand.take() };
         let outcome = errand.expect("an order is run once").run(bounds);
@@ -337,6 +346,11 @@ pub fn note_callers() {
         // SAFETY: the threads below on this worker wait for the one that runs, and with them their frames.
         let visit = unsafe { (*record).running.visit.get() };
         if visit.is_null() {
+            // SAFETY: as above. Whoever waits at another worker has noted who waits for it in turn.
+            if let Some(slip) = unsafe { (*record).running.slip.get() } {
+                // SAFETY: it is not freed before what runs on the thread is done.
+                unsafe { slip.as_ref() }.note();
+            }
             return;
         }
         // SAFETY: as above.

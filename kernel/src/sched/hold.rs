@@ -64,7 +64,7 @@ pub(super) fn stand(record: &Record, suspended: *const Suspended, leave: impl Fn
     while record.hold.is_wanted() {
         record.hold.state().stands = Some(Place { activation: Activation::current(), suspended });
         record.hold.changed.notify_all();
-        if !record.state.take_token() {
+        if !record.take_token() {
             leave(record);
         }
     }

@@ -207,7 +207,7 @@ impl Machine {
     /// How many turns its workers have begun.
     #[must_use]
     pub fn turns(&self) -> u64 {
-        self.pool.seats.iter().map(|seat| seat.turns.load(Ordering::Relaxed)).sum()
+        self.pool.seats.iter().map(|seat| seat.turn.turns.load(Ordering::Relaxed)).sum()
     }
 
     /// How many threads have not ended.

@@ -17,6 +17,8 @@
 //! - [`timers`]: what is to happen at a time
 //! - [`atomics`]: what the lock-free parts are made of
 //! - [`doze`]: falling asleep without missing what comes
+//! - [`express`]: having something done at another worker at once
+//! - [`hatch`]: past the queues
 //! - [`handoff`]: running the thread of whoever is called at once
 //! - `stints`: whose part of a turn is how long
 //! - [`order`]: when the next tick is to come
@@ -31,8 +33,10 @@ pub mod account;
 mod atomics;
 pub mod clock;
 mod doze;
+pub(crate) mod express;
 pub mod fair;
 pub mod handoff;
+mod hatch;
 pub mod hold;
 pub mod lock;
 pub mod machine;
@@ -51,6 +55,8 @@ pub mod timers;
 mod verdict;
 mod worker;
 
+#[cfg(test)]
+mod express_tests;
 #[cfg(test)]
 mod machine_tests;
 #[cfg(test)]

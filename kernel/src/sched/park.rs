@@ -89,7 +89,7 @@ pub fn park(deadline_ns: Option<u64>) -> Result<(), Trap> {
         stand(record);
         return verdict(record);
     }
-    if !record.is_condemned() && !record.state.take_token() {
+    if !record.is_condemned() && !record.take_token() {
         let pool = record.pool.upgrade();
         let alarm = pool.as_ref().zip(deadline_ns).zip(current_thread()).map(|((pool, at_ns), thread)| {
             (pool, pool.timers.add(at_ns, Alarm::Wake(Waiter::Guest(thread))))
@@ -113,7 +113,7 @@ pub(crate) fn park_firmly() {
     }
     // SAFETY: who runs a turn holds its thread.
     let record = unsafe { &*record };
-    if !record.state.take_token() {
+    if !record.take_token() {
         // SAFETY: we are the thread.
         unsafe { leave_pinned(record, Left::Parked) };
     }
@@ -141,7 +141,7 @@ pub fn linger(files: &[(BorrowedFd<'_>, Interest)], deadline_ns: Option<u64>) ->
     };
     let record = &*thread.0;
     let watched = files.iter().try_for_each(|(file, interest)| reactor.watch(*file, *interest, &thread));
-    if watched.is_ok() && !record.state.take_token() {
+    if watched.is_ok() && !record.take_token() {
         let pool = record.pool.upgrade();
         let alarm = pool
             .as_ref()

@@ -57,6 +57,9 @@ pub trait Policy<T: Runnable>: Send {
     /// Takes a thread that may move, for another worker.
     fn steal(&mut self, now_ns: u64) -> Option<T>;
 
+    /// Somebody is this far in virtual time who was not taken from a queue.
+    fn reached(&mut self, virtual_ns: u64);
+
     /// How many wait for a processor; those held up by a cap are not among them.
     fn waiting(&self) -> usize;
 

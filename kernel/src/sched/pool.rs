@@ -126,7 +126,7 @@ impl Pool {
         }
         // Everybody works: the one whose queue it is in looks at it when its turn is over.
         let soon_ns = now_ns + self.numbers.slice_ns / 8;
-        seat.tick_by(seat.slice_end_ns.load(Ordering::Relaxed).max(soon_ns), now_ns);
+        seat.tick_by(seat.turn.slice_end_ns.load(Ordering::Relaxed).max(soon_ns), now_ns);
     }
 
     /// A thread was condemned: lets whoever has it know.
@@ -154,7 +154,7 @@ impl Pool {
     /// Whether another worker than the one at `index` runs somebody, who may bring work, or is about to.
     pub fn others_run(&self, index: usize) -> bool {
         let mut seats = self.seats.iter().enumerate().filter(|(other, _)| *other != index);
-        seats.any(|(_, seat)| seat.busy.load(Ordering::Relaxed) || seat.waiting() > 0)
+        seats.any(|(_, seat)| seat.turn.busy.load(Ordering::Relaxed) || seat.waiting() > 0)
     }
 
     /// Whether somebody waits whom the worker at `index` could run.
@@ -193,8 +193,8 @@ impl Pool {
     /// Safe to call in a signal handler.
     pub fn is_over(&self, index: usize, now_ns: u64) -> Result<(), u64> {
         let seat = &self.seats[index];
-        let limit_ns = seat.limit_end_ns.load(Ordering::Relaxed);
-        let slice_ns = seat.slice_end_ns.load(Ordering::Relaxed);
+        let limit_ns = seat.turn.limit_end_ns.load(Ordering::Relaxed);
+        let slice_ns = seat.turn.slice_end_ns.load(Ordering::Relaxed);
         let held_ns = seat.held_until_ns();
         let wanted = held_ns <= now_ns || self.somebody_waits(index);
         if now_ns >= limit_ns || wanted && now_ns >= slice_ns {
@@ -213,11 +213,11 @@ impl Turn<Thread> {
     /// Sets the times of the seat that is going to run it.
     pub(super) fn begin(&self, pool: &Pool, index: usize, now_ns: u64) {
         let seat = &pool.seats[index];
-        seat.slice_end_ns.store(now_ns + self.slice_ns, Ordering::Relaxed);
+        seat.turn.slice_end_ns.store(now_ns + self.slice_ns, Ordering::Relaxed);
         let limit_ns = self.limit_ns.map_or(NEVER, |limit| now_ns + limit);
-        seat.limit_end_ns.store(limit_ns, Ordering::Relaxed);
-        seat.overdue.store(self.thread.0.is_condemned(), Ordering::Relaxed);
-        seat.turns.fetch_add(1, Ordering::Relaxed);
+        seat.turn.limit_end_ns.store(limit_ns, Ordering::Relaxed);
+        seat.turn.overdue.store(self.thread.0.is_condemned(), Ordering::Relaxed);
+        seat.turn.turns.fetch_add(1, Ordering::Relaxed);
         let tick_ns = match self.thread.0.is_condemned() {
             true => now_ns + worker::RETRY_NS,
             false => pool.is_over(index, now_ns).err().unwrap_or(now_ns),

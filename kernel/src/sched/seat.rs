@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 use super::doze::{Doze, Roused};
+use super::express::Slip;
+use super::hatch::Hatch;
 use super::order::{NEVER, Order};
 use super::policy::{Policy, Why};
 use super::thread::Thread;
@@ -14,13 +16,27 @@ use crate::os::timer::{self, SignalTimer};
 /// The shared part of a worker.
 pub(super) struct Seat {
     queue: Mutex<Box<dyn Policy<Thread>>>,
-    /// What the queue says of itself, for those who don't want to lock it.
-    waiting: AtomicUsize,
-    earliest: AtomicU64,
-    held_until_ns: AtomicU64,
+    summary: Summary,
+    /// Where its worker is called past the queue.
+    pub hatch: Hatch<Slip>,
     doze: Doze,
     thread: OnceLock<OsThread>,
     tick: Order,
+    pub turn: Present,
+}
+
+/// What a queue says of itself, for those who don't want to lock it. All look at it who look for work, so it is not beside what
+/// changes more often.
+#[repr(align(128))]
+struct Summary {
+    waiting: AtomicUsize,
+    earliest: AtomicU64,
+    held_until_ns: AtomicU64,
+}
+
+/// The turn that is under way. Hardly anybody looks at it but its worker, which changes it all the time.
+#[repr(align(128))]
+pub(super) struct Present {
     /// When the turn of the thread that runs is over, if others wait.
     pub slice_end_ns: AtomicU64,
     /// When it is over in any case.
@@ -31,6 +47,16 @@ pub(super) struct Seat {
     pub turns: AtomicU64,
     /// Whether a turn is under way.
     pub busy: AtomicBool,
+}
+
+/// What a worker that looks around finds.
+pub(super) enum Found {
+    /// Nothing, for as long as it was worth it.
+    Nothing,
+    /// Somebody waits.
+    Work,
+    /// The line that was looked at rings, or another one was handed in.
+    Call,
 }
 
 /// How often a worker that looks around looks at the queues before it asks whether that is worth it.
@@ -46,17 +72,22 @@ impl Seat {
     pub fn new(queue: Box<dyn Policy<Thread>>) -> Seat {
         Seat {
             queue: Mutex::new(queue),
-            waiting: AtomicUsize::new(0),
-            earliest: AtomicU64::new(NEVER),
-            held_until_ns: AtomicU64::new(NEVER),
+            summary: Summary {
+                waiting: AtomicUsize::new(0),
+                earliest: AtomicU64::new(NEVER),
+                held_until_ns: AtomicU64::new(NEVER),
+            },
+            hatch: Hatch::default(),
             doze: Doze::default(),
             thread: OnceLock::new(),
             tick: Order::default(),
-            slice_end_ns: AtomicU64::new(NEVER),
-            limit_end_ns: AtomicU64::new(NEVER),
-            overdue: AtomicBool::new(false),
-            turns: AtomicU64::new(0),
-            busy: AtomicBool::new(false),
+            turn: Present {
+                slice_end_ns: AtomicU64::new(NEVER),
+                limit_end_ns: AtomicU64::new(NEVER),
+                overdue: AtomicBool::new(false),
+                turns: AtomicU64::new(0),
+                busy: AtomicBool::new(false),
+            },
         }
     }
 
@@ -77,9 +108,9 @@ impl Seat {
         let mut queue = self.queue();
         let result = work(queue.as_mut());
         // Before the lock is given back, so that these are never older than what another one sees in the queue.
-        self.waiting.store(queue.waiting(), Ordering::SeqCst);
-        self.earliest.store(queue.earliest().unwrap_or(NEVER), Ordering::SeqCst);
-        self.held_until_ns.store(queue.held_until_ns().unwrap_or(NEVER), Ordering::SeqCst);
+        self.summary.waiting.store(queue.waiting(), Ordering::SeqCst);
+        self.summary.earliest.store(queue.earliest().unwrap_or(NEVER), Ordering::SeqCst);
+        self.summary.held_until_ns.store(queue.held_until_ns().unwrap_or(NEVER), Ordering::SeqCst);
         result
     }
 
@@ -90,17 +121,17 @@ impl Seat {
 
     /// How many wait.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::SeqCst)
+        self.summary.waiting.load(Ordering::SeqCst)
     }
 
     /// Where the first that may move is in virtual time, or [`NEVER`].
     pub fn earliest(&self) -> u64 {
-        self.earliest.load(Ordering::SeqCst)
+        self.summary.earliest.load(Ordering::SeqCst)
     }
 
     /// When a cap lets one more of its threads wait for a processor, or [`NEVER`].
     pub fn held_until_ns(&self) -> u64 {
-        self.held_until_ns.load(Ordering::SeqCst)
+        self.summary.held_until_ns.load(Ordering::SeqCst)
     }
 
     /// Finds its worker for new work if it has none: wakes it, if it sleeps. Whether it was found.
@@ -114,22 +145,33 @@ impl Seat {
         roused != Roused::Nobody
     }
 
-    /// Looks for work until `busy` says that there is some, or `gives_up`, which is asked now and then, that it is not worth
-    /// it; whether there is some. By its worker only.
-    pub fn look_around(&self, busy: impl Fn() -> bool, gives_up: impl Fn() -> bool) -> bool {
-        let found = loop {
+    /// Looks for work until `busy` says that there is some, `line` rings, something is handed in, or `gives_up`, which is asked
+    /// now and then, that it is not worth it. By its worker only.
+    pub fn look_around(
+        &self,
+        line: Option<&Slip>,
+        busy: impl Fn() -> bool,
+        gives_up: impl Fn() -> bool,
+    ) -> Found {
+        let found = 'found: loop {
             self.doze.look();
-            if (0..LOOKS).any(|_| {
+            for _ in 0..LOOKS {
+                if line.is_some_and(Slip::rings) {
+                    break 'found Found::Call;
+                }
+                if self.hatch.is_full() {
+                    break 'found Found::Call;
+                }
+                if busy() {
+                    break 'found Found::Work;
+                }
                 std::hint::spin_loop();
-                busy()
-            }) {
-                break true;
             }
             if gives_up() {
-                break false;
+                break Found::Nothing;
             }
         };
-        self.doze.end();
+        self.doze.rise();
         found
     }
 

@@ -68,6 +68,8 @@ impl<T: Runnable + Send> Policy<T> for Seeded<T> {
         (count > 0).then(|| self.waiting.swap_remove(index))
     }
 
+    fn reached(&mut self, _: u64) {}
+
     fn waiting(&self) -> usize {
         self.waiting.len()
     }

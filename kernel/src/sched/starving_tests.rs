@@ -1,17 +1,19 @@
 //! Who waits gets its turn, whoever else there is: ways in which a thread could be kept from running, or from ending.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use abi::fault::Trap;
 
 use super::account::{Share, WEIGHT_ONE};
+use super::handoff::{Errand, Handed, Order, Terms, Witness, hand_off};
 use super::lock::ParkingLock;
 use super::machine_tests::{Guest, MIX, SOON, machine, start, start_call};
 use super::park::{self, Waiter};
 use super::thread::{Body, Next};
 use crate::jit::engine::Engine;
+use crate::mem::stack::StackBounds;
 
 fn by_a_test() -> Trap {
     Trap::Killed("by a test".to_owned())
@@ -151,6 +153,51 @@ fn who_is_pushed_aside_by_a_pinned_thread_goes_to_a_worker_that_sleeps() {
     wakes_pinned.wake();
     soon("it moves", || computes.0.seat.load(Ordering::SeqCst) != seat);
     end.store(true, Ordering::SeqCst);
+}
+
+struct Counting(Arc<AtomicU64>);
+
+impl Body for Counting {
+    fn run(&mut self) -> Next {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Next::Idle
+    }
+}
+
+struct Overhears;
+
+impl Errand for Overhears {
+    type Outcome = ();
+
+    /// Is woken as if for its body, and takes that for its own.
+    fn run(self, _: StackBounds) {
+        park::current_thread().unwrap().wake();
+        park::park(None).unwrap();
+    }
+}
+
+struct Nobody;
+
+impl Witness for Nobody {
+    fn waits(&self, _: u32) {}
+    fn is_back(&self, _: u32) {}
+    fn enter(&self, _: u32, _: &dyn Fn() -> bool) -> Option<u64> {
+        None
+    }
+    fn leave(&self, _: u64) {}
+}
+
+#[test]
+fn a_wake_up_that_comes_while_a_thread_is_visited_reaches_its_body() {
+    let (machine, runs) = (machine(1), Arc::new(AtomicU64::new(0)));
+    let callee = machine.spawn(machine.account(Share::default()), Box::new(Counting(Arc::clone(&runs))));
+    start(&machine, Share::default(), move || {
+        let terms = Terms { callee: &callee, to: 1, from: 2, deadline_ns: None, witness: &Nobody };
+        // SAFETY: the errand refers to nothing.
+        let handed = unsafe { hand_off(&terms, &mut Order::new(Overhears)) };
+        assert!(matches!(handed, Handed::Done));
+    });
+    soon("its body runs", || runs.load(Ordering::SeqCst) == 1);
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(super) struct Stints {
     lent: Cell<u64>,
     /// Everybody that something was lent to in this turn, and how much of that they kept.
     accounts: RefCell<Vec<(Arc<Account>, u64)>>,
+    /// What nobody needed.
+    idle: Cell<u64>,
 }
 
 /// A stretch of a turn in which another thread runs.
@@ -32,6 +34,7 @@ impl Stints {
     /// A turn begins.
     pub fn begin(&self, now: u64) {
         self.lent.set(0);
+        self.idle.set(0);
         self.began.set(now);
     }
 
@@ -57,17 +60,29 @@ impl Stints {
         }
     }
 
+    /// The one that runs goes on, after it has only waited: that was nobody's time.
+    #[inline]
+    pub fn close_idle(&self, stint: Stint, now: u64) {
+        let total = now.saturating_sub(stint.began);
+        self.lent.set(stint.lent.saturating_add(total));
+        self.idle.set(self.idle.get().saturating_add(total));
+    }
+
     /// The turn of `owner`'s thread is over, and took this long.
     pub fn settle(&self, owner: &Account, used_ns: u64, now: u64) {
         let mut left_ns = used_ns;
         if self.lent.get() > 0 {
             let total = u128::from(now.saturating_sub(self.began.get()).max(1));
+            let part = |cycles: u64, left_ns: u64| {
+                let part = u128::from(used_ns) * u128::from(cycles) / total;
+                u64::try_from(part).unwrap_or(u64::MAX).min(left_ns)
+            };
             for (account, kept) in self.accounts.borrow_mut().drain(..) {
-                let part = u128::from(used_ns) * u128::from(kept) / total;
-                let part = u64::try_from(part).unwrap_or(u64::MAX).min(left_ns);
+                let part = part(kept, left_ns);
                 account.charge(part);
                 left_ns -= part;
             }
+            left_ns -= part(self.idle.get(), left_ns);
         }
         owner.charge(left_ns);
     }
@@ -97,5 +112,15 @@ mod tests {
         stints.begin(300);
         stints.settle(&a, 7, 310);
         assert_eq!(used(), (307, 300, 400));
+        // Of 100 cycles b had 50, of which it waited for 20; a waited for 10.
+        stints.begin(400);
+        let to_b = stints.open(410);
+        let waits = stints.open(420);
+        stints.close_idle(waits, 440);
+        stints.close(&b, to_b, 460);
+        let waits = stints.open(470);
+        stints.close_idle(waits, 480);
+        stints.settle(&a, 1_000, 500);
+        assert_eq!(used(), (707, 600, 400));
     }
 }

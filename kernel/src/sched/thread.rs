@@ -9,7 +9,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -17,6 +17,7 @@ use abi::fault::Trap;
 use corosensei::{Coroutine, Yielder};
 
 use super::account::Account;
+use super::express::Slip;
 use super::handoff::Visit;
 use super::hold::Hold;
 use super::phase::{State, Then};
@@ -61,6 +62,8 @@ pub(super) type Fiber = Coroutine<(), Left, Next, GuestStack>;
 #[derive(Clone)]
 pub struct Thread(pub(super) Arc<Record>);
 
+/// Alone on its cache lines: threads run at several workers.
+#[repr(align(128))]
 pub(super) struct Record {
     pub state: State,
     pub account: Arc<Account>,
@@ -90,6 +93,12 @@ pub(super) struct Running {
     pub heir: UnsafeCell<Option<Box<dyn Any + Send>>>,
     /// The call that handed the processor over to it, while that waits for it below it on its worker; else null.
     pub visit: Cell<*const Visit>,
+    /// What it does for somebody at another worker, while it does.
+    pub slip: Cell<Option<NonNull<Slip>>>,
+    /// Whether the line of the one before is still its worker's to look at.
+    pub serves: Cell<bool>,
+    /// It has waited, or did not need to as it had been woken. If it was not its body that did, the wake-up was perhaps for that.
+    pub woken: Cell<bool>,
     pub yielder: Cell<*const Yielder<(), Left>>,
     /// The innermost activation while it does not run.
     pub activation: Cell<*mut Activation>,
@@ -126,6 +135,9 @@ impl Thread {
                 fiber: UnsafeCell::new(None),
                 heir: UnsafeCell::new(None),
                 visit: Cell::new(ptr::null()),
+                slip: Cell::new(None),
+                serves: Cell::new(false),
+                woken: Cell::new(false),
                 yielder: Cell::new(ptr::null()),
                 activation: Cell::new(ptr::null_mut()),
             },
@@ -252,11 +264,23 @@ impl Record {
         self.verdict.trap()
     }
 
+    /// Whether it was woken since it last waited; forgets that. By the thread itself.
+    pub fn take_token(&self) -> bool {
+        let taken = self.state.take_token();
+        if taken {
+            self.running.woken.set(true);
+        }
+        taken
+    }
+
     /// Leaves the processor; returns when a worker has switched back.
     ///
     /// # Safety
     /// Only by the thread itself, on its stack.
     pub unsafe fn leave(&self, why: Left) {
+        if why == Left::Parked {
+            self.running.woken.set(true);
+        }
         // SAFETY: the fiber stored it when it began, and lives as long as its stack, which we are on.
         unsafe { (*self.running.yielder.get()).suspend(why) }
     }

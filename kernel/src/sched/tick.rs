@@ -61,7 +61,7 @@ extern "C" fn on_tick(signal: libc::c_int, info: *mut libc::siginfo_t, context: 
     }
     match due(worker) {
         Ok(()) => {
-            worker.seat().overdue.store(true, Ordering::Relaxed);
+            worker.seat().turn.overdue.store(true, Ordering::Relaxed);
             let now_ns = worker.pool.clock.now_ns();
             worker.seat().tick_by(now_ns + worker.next_retry_ns(), now_ns);
         }
@@ -112,7 +112,7 @@ impl Switch for Tick {
             // Host code that called it may call again: until the thread is pardoned or gone, it is looked at.
             // SAFETY: as above.
             let worker = unsafe { &*worker::here() };
-            worker.seat().overdue.store(true, Ordering::Relaxed);
+            worker.seat().turn.overdue.store(true, Ordering::Relaxed);
             let now_ns = worker.pool.clock.now_ns();
             worker.seat().tick_by(now_ns + worker.next_retry_ns(), now_ns);
             // SAFETY: as above; `suspended` is the caller's.

@@ -2,16 +2,20 @@
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, compiler_fence};
 
 use corosensei::{Coroutine, CoroutineResult};
 
+use super::account::Account;
+use super::clock::Clock;
+use super::express::Slip;
+use super::order::NEVER;
 use super::phase::Then;
 use super::policy::{Choice, Turn, Why};
 use super::pool::Pool;
-use super::seat::Seat;
+use super::seat::{Found, Seat};
 use super::seeded::Random;
 use super::stints::{Stint, Stints};
 use super::thread::{Fiber, Left, Next, Record, Thread};
@@ -48,6 +52,12 @@ pub(super) struct Worker {
     patience_ns: Cell<u64>,
     /// When a tick last found the thread that runs, or its turn began.
     sampled_ns: Cell<u64>,
+    /// The clock and the cycles when they were last read together.
+    looked: Cell<(u64, u64)>,
+    /// How far in virtual time the policy was last told somebody is.
+    reached_ns: Cell<u64>,
+    /// How long a thread that waits for an answer looks for that before it leaves the processor.
+    answer_ns: Cell<u64>,
     /// Wall clock and processor time when they were last read together.
     measured: Cell<(u64, u64)>,
     /// Whose part of the turn is how long.
@@ -77,6 +87,37 @@ pub(super) fn current() -> *const Record {
     if worker.is_null() { ptr::null() } else { unsafe { (*worker).current.get() } }
 }
 
+/// How long somebody looks for an answer.
+pub(super) struct Patience<'c> {
+    clock: &'c Clock,
+    patience_ns: u64,
+    looks: u32,
+    began_ns: u64,
+}
+
+/// How often it looks before it looks at the clock.
+const LOOKS: u32 = 32;
+
+impl Patience<'_> {
+    /// Asked once a look.
+    pub fn is_over(&mut self) -> bool {
+        self.looks += 1;
+        if !self.looks.is_multiple_of(LOOKS) {
+            return false;
+        }
+        let now_ns = self.clock.now_ns();
+        let looked_ns = now_ns.saturating_sub(self.began_ns.min(now_ns));
+        self.began_ns = self.began_ns.min(now_ns);
+        looked_ns >= self.patience_ns
+    }
+}
+
+/// Looks longer the next time if something has come, and shorter if not.
+fn learn(patience_ns: &Cell<u64>, came: bool) {
+    let next_ns = if came { patience_ns.get() * 2 } else { patience_ns.get() / 2 };
+    patience_ns.set(next_ns.clamp(LEAST_PATIENCE_NS, MOST_PATIENCE_NS));
+}
+
 enum Turned {
     Left(Left),
     Idle,
@@ -94,6 +135,9 @@ impl Worker {
             retry_ns: Cell::new(RETRY_NS),
             patience_ns: Cell::new(MOST_PATIENCE_NS),
             sampled_ns: Cell::new(0),
+            looked: Cell::new((0, 0)),
+            reached_ns: Cell::new(0),
+            answer_ns: Cell::new(MOST_PATIENCE_NS),
             measured: Cell::new((0, 0)),
             stints: Stints::default(),
             coin: coin.map(RefCell::new),
@@ -122,7 +166,7 @@ impl Worker {
                     continue;
                 }
                 Choice::Wait { until_ns } => Some(until_ns.saturating_sub(now_ns)),
-                Choice::Nobody if self.looks_around(now_ns) => continue,
+                Choice::Nobody if self.looks_around() => continue,
                 Choice::Nobody => None,
             };
             self.seat().silence();
@@ -143,42 +187,114 @@ impl Worker {
     }
 
     /// Looks for work without sleeping, while another worker runs somebody who may bring it: falling asleep and being woken
-    /// takes longer than most calls. The longer it was in vain, the shorter the next time. Nobody is seen to run while a
-    /// worker takes what was just brought to it, so a short look does not ask.
-    fn looks_around(&self, now_ns: u64) -> bool {
+    /// takes longer than most calls. Serves what is handed in meanwhile. Whether there is something to do.
+    fn looks_around(&self) -> bool {
         if self.pool.numbers.cores < 2 || self.pool.seats.len() < 2 {
             return false;
         }
-        let patience_ns = self.patience_ns.get();
+        self.look_at_clock();
+        let mut line = None;
+        let found = loop {
+            self.seat().hatch.open();
+            let found = self.look(line);
+            let next = self.seat().hatch.shut();
+            if next.is_some() || !matches!(found, Found::Call) {
+                // SAFETY: it was handed in here, and this worker looks at it since.
+                line.take().into_iter().for_each(|slip| unsafe { Slip::let_go(slip) });
+            }
+            if !matches!(found, Found::Call) && next.is_none() {
+                break found;
+            }
+            self.pool.timers.fire(self.looked.get().0);
+            // SAFETY: as above, and it rings.
+            line = next.or(line).and_then(|slip| unsafe { self.receive(slip) });
+        };
+        matches!(found, Found::Work)
+    }
+
+    /// Looks once. The longer it was in vain, the shorter the next time. Nobody is seen to run while a worker takes what was
+    /// just brought to it, so a short look does not ask.
+    fn look(&self, line: Option<NonNull<Slip>>) -> Found {
+        let ((now_ns, _), patience_ns) = (self.looked.get(), self.patience_ns.get());
         let (least_ns, until_ns) = (now_ns + LEAST_PATIENCE_NS, now_ns + patience_ns);
         let gives_up = || {
-            let now_ns = self.pool.clock.now_ns();
+            let now_ns = self.look_at_clock();
             now_ns >= until_ns || now_ns >= least_ns && !self.pool.others_run(self.index)
         };
-        let found = self.seat().look_around(|| self.pool.has_work(self.index), gives_up);
-        let patience_ns = if found { patience_ns * 2 } else { patience_ns / 2 };
-        self.patience_ns.set(patience_ns.clamp(LEAST_PATIENCE_NS, MOST_PATIENCE_NS));
+        // SAFETY: nobody else frees what this worker looks at.
+        let line = line.map(|slip| unsafe { &*slip.as_ptr() });
+        let found = self.seat().look_around(line, || self.pool.has_work(self.index), gives_up);
+        learn(&self.patience_ns, !matches!(found, Found::Nothing));
         found
     }
 
-    /// Runs a thread for one turn.
+    fn look_at_clock(&self) -> u64 {
+        let now_ns = self.pool.clock.now_ns();
+        self.looked.set((now_ns, cycles()));
+        now_ns
+    }
+
+    /// How long a thread may look for an answer without leaving the processor.
+    pub fn patience(&self) -> Patience<'_> {
+        Patience { clock: &self.pool.clock, patience_ns: self.answer_ns.get(), looks: 0, began_ns: NEVER }
+    }
+
+    /// Whether the thread that runs is to leave the processor rather than to look for something.
+    pub fn is_wanted_elsewhere(&self) -> bool {
+        self.seat().turn.overdue.load(Ordering::Relaxed) || self.pool.has_work(self.index)
+    }
+
+    /// The thread that runs only waits from here on.
+    pub fn idle(&self, now: u64) -> Stint {
+        self.stints.open(now)
+    }
+
+    /// It does not any more, since `now`; whether what it waited for has come.
+    pub fn resumed(&self, stint: Stint, now: u64, came: bool) {
+        self.stints.close_idle(stint, now);
+        learn(&self.answer_ns, came);
+    }
+
+    /// Runs a thread for one turn that was taken out of a queue.
     pub fn run(&self, turn: Turn<Thread>, now_ns: u64) {
         turn.thread.0.state.begin();
-        turn.thread.0.seat.store(self.index, Ordering::SeqCst);
+        self.run_claimed(turn, now_ns, None);
+    }
+
+    /// Runs a thread for one turn that was given to this worker while it looked around.
+    pub fn run_now(&self, thread: Thread) {
+        let (looked_ns, looked) = self.looked.get();
+        let slice_ns = self.pool.numbers.slice_ns;
+        self.run_claimed(Turn { thread, slice_ns, limit_ns: None }, looked_ns, Some(looked));
+    }
+
+    /// Runs a thread for one turn. `idle_since` is when `now_ns` was, in cycles, if nobody ran from then until now.
+    fn run_claimed(&self, turn: Turn<Thread>, now_ns: u64, idle_since: Option<u64>) {
+        // Who condemns it looks for it where its seat is.
+        if turn.thread.0.seat.load(Ordering::Relaxed) != self.index {
+            turn.thread.0.seat.store(self.index, Ordering::SeqCst);
+        }
         self.retry_ns.set(RETRY_NS);
         self.sampled_ns.set(now_ns);
         // First: a tick that comes from here on is this turn's, and orders the next one.
         self.current.set(&raw const *turn.thread.0);
         compiler_fence(Ordering::SeqCst);
-        self.seat().busy.store(true, Ordering::Relaxed);
+        self.seat().turn.busy.store(true, Ordering::Relaxed);
         turn.begin(&self.pool, self.index, now_ns);
         let thread = turn.thread;
-        self.stints.begin(cycles());
+        let began = cycles();
+        self.stints.begin(idle_since.unwrap_or(began));
+        if let Some(since) = idle_since {
+            let stint = self.stints.open(since);
+            self.stints.close_idle(stint, began);
+        }
         let turned = self.resume(&thread);
         self.current.set(ptr::null());
-        self.seat().busy.store(false, Ordering::Relaxed);
+        self.seat().turn.busy.store(false, Ordering::Relaxed);
         let end_ns = self.pool.clock.now_ns();
-        self.stints.settle(&thread.0.account, self.used_ns(now_ns, end_ns), cycles());
+        let ended = cycles();
+        self.looked.set((end_ns, ended));
+        self.stints.settle(&thread.0.account, self.used_ns(now_ns, end_ns), ended);
         let (then, why) = match turned {
             Turned::Left(Left::Preempted) => (thread.0.state.preempt(), Why::Preempted),
             Turned::Left(Left::Parked) => (thread.0.state.park(), Why::Woken),
@@ -190,6 +306,15 @@ impl Worker {
         };
         if then == Then::Enqueue {
             self.seat().push(thread, why, end_ns);
+        }
+    }
+
+    /// Who was called here gets ahead without a queue: those that wake later are to begin not far behind.
+    pub fn tell_how_far(&self, account: &Account) {
+        let virtual_ns = account.virtual_ns();
+        if virtual_ns > self.reached_ns.get().saturating_add(self.pool.numbers.slice_ns / 2) {
+            self.reached_ns.set(virtual_ns);
+            self.seat().with(|queue| queue.reached(virtual_ns));
         }
     }
 
@@ -273,7 +398,7 @@ impl Worker {
     /// Whether the thread that runs is to leave, now that it is in host code.
     pub fn is_due_in_host(&self) -> bool {
         match &self.coin {
-            None => self.seat().overdue.load(Ordering::Relaxed),
+            None => self.seat().turn.overdue.load(Ordering::Relaxed),
             Some(coin) => coin.borrow_mut().below(3) == 0,
         }
     }
@@ -306,7 +431,7 @@ impl Worker {
     /// The thread that runs is to leave soon.
     #[cold]
     pub fn hurry(&self) {
-        self.seat().overdue.store(true, Ordering::Relaxed);
+        self.seat().turn.overdue.store(true, Ordering::Relaxed);
         let now_ns = self.pool.clock.now_ns();
         self.seat().tick_by(now_ns + RETRY_NS, now_ns);
     }
