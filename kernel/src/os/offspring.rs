@@ -12,6 +12,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 pub struct Offspring {
     child: Child,
     file: OwnedFd,
+    /// Counts its processor time.
+    clock: Option<libc::clockid_t>,
 }
 
 impl Offspring {
@@ -24,7 +26,10 @@ impl Offspring {
         command.args(args).env_clear().stdin(input).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn()?;
         match open(child.id()) {
-            Ok(file) => Ok(Offspring { child, file }),
+            Ok(file) => {
+                let clock = cpu_clock(child.id());
+                Ok(Offspring { child, file, clock })
+            }
             Err(error) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -69,15 +74,23 @@ impl Offspring {
     /// Processor time that it has used, nanoseconds; 0 once it has ended.
     #[must_use]
     pub fn cpu_ns(&self) -> u64 {
-        let mut clock: libc::clockid_t = 0;
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: writes the clock's name, then its time.
-        let known = unsafe {
-            libc::clock_getcpuclockid(self.child.id().cast_signed(), &raw mut clock) == 0
-                && libc::clock_gettime(clock, &raw mut time) == 0
-        };
-        if known { time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64 } else { 0 }
+        // SAFETY: writes the time.
+        let known = |clock| unsafe { libc::clock_gettime(clock, &raw mut time) == 0 };
+        if self.clock.is_some_and(known) {
+            time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+        } else {
+            0
+        }
     }
+}
+
+/// The clock of a process. Asking for it is a system call of its own.
+fn cpu_clock(id: u32) -> Option<libc::clockid_t> {
+    let mut clock: libc::clockid_t = 0;
+    // SAFETY: writes the clock's name.
+    let known = unsafe { libc::clock_getcpuclockid(id.cast_signed(), &raw mut clock) == 0 };
+    known.then_some(clock)
 }
 
 fn open(id: u32) -> io::Result<OwnedFd> {

@@ -27,10 +27,12 @@ use crate::component::peers::Peers;
 use crate::component::port::is_late;
 use crate::component::standing::{KEPT_FAULTS, ProcessMeter};
 use crate::limits::{FAULT_FRAMES_OVER_BOUNDARIES, FAULT_TEXT_BYTES};
-use crate::sched::park::current_thread;
+use crate::sched::park::{current_thread, now_ns};
 
 /// Registers that a fault is kept with.
 const MAX_REGISTERS: usize = 64;
+/// How long calls go unpaid at most, nanoseconds: one that ends later than this after the last payment is paid for, with those before.
+const PAY_EVERY_NS: u64 = 100_000;
 /// Functions whose numbers are remembered by where they are.
 const REMEMBERED: usize = 64;
 
@@ -53,6 +55,8 @@ pub(in crate::component) struct Proxy {
     counted: Vec<u64>,
     /// Processor time that its account has paid for.
     paid_ns: u64,
+    /// When it paid.
+    paid_at_ns: u64,
     received: Vec<u8>,
     said: Vec<u8>,
     /// Why it is of no use any more.
@@ -98,6 +102,7 @@ impl Proxy {
             exits: false,
             counted: vec![0; peers.linked.domains[order.domain as usize].processes.len()],
             paid_ns: 0,
+            paid_at_ns: 0,
             received: Vec::new(),
             said: Vec::new(),
             over: None,
@@ -215,7 +220,10 @@ impl Proxy {
             let said = self.line.send(&self.said, values).and_then(|()| self.line.receive(&mut received));
             match said.and_then(|()| self.heard(peers, &mut received)) {
                 Ok(Heard::Done(outcome, slots, from)) => {
-                    self.pay();
+                    // To ask what there is to pay takes as long as a short call.
+                    if now_ns().saturating_sub(self.paid_at_ns) >= PAY_EVERY_NS {
+                        self.pay();
+                    }
                     return Ok((outcome, slots, (received, from)));
                 }
                 Ok(Heard::Asked(said)) => answer = Some(said),
@@ -435,6 +443,7 @@ impl Proxy {
             thread.account().charge(used_ns.saturating_sub(self.paid_ns));
         }
         self.paid_ns = used_ns.max(self.paid_ns);
+        self.paid_at_ns = now_ns();
     }
 
     /// The connection is of no use any more; what that is to whoever called.
