@@ -7,7 +7,7 @@ use abi::types::ValType;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 
-use super::bitmask::Bitmask;
+use super::bitmask::{Bitmask, Round};
 use super::copy::{Lane, Source, Target, tight};
 use super::emit::Emit;
 use super::reason::Reason;
@@ -44,9 +44,7 @@ impl Emit<'_> {
         }
         let bytes = self.builder.ins().imul_imm_u(count, i64::from(layout.size));
         let mut at = self.int(types::I64, 0);
-        if matches!(elem, [ValType::Char]) {
-            at = self.copy_chars(from, to, bytes, at);
-        } else if let Some(mask) = Bitmask::of(elem) {
+        if let Some(mask) = Bitmask::of(elem) {
             at = self.copy_masked((from, to), bytes, at, &mask.rounds(LONG_ROUND));
             at = self.copy_masked((from, to), bytes, at, &mask.rounds(0));
         }
@@ -54,51 +52,28 @@ impl Emit<'_> {
             let [from, to] =
                 [from, to].map(|base| Region::checked(emit.builder.ins().iadd(base, at), layout.size));
             emit.copy_tuple(lane, elem, Source::Memory(from), Target::Memory(to));
-            None
+            Round::default()
         });
     }
 
-    /// Copies as many elements as the mask is for, as long as there are so many left; gives the offset where there are not.
+    /// Copies as many elements at a time as the mask is for; gives the offset where there are not so many, or one of them is
+    /// wrong.
     fn copy_masked(&mut self, (from, to): (Value, Value), bytes: Value, at: Value, mask: &Bitmask) -> Value {
         let round = mask.bytes();
         self.rounds(bytes, at, round, |emit, at| {
             let [from, to] = [from, to].map(|base| Region::checked(emit.builder.ins().iadd(base, at), round));
-            emit.copy_by_mask(from, to, mask);
-            None
+            emit.load_by_mask(from, to, mask)
         })
     }
 
-    /// Copies characters four at a time as long as they are valid; gives the offset of those that are not, or too few.
-    fn copy_chars(&mut self, from: Value, to: Value, bytes: Value, at: Value) -> Value {
-        self.rounds(bytes, at, types::I32X4.bytes(), |emit, at| {
-            let [from, to] = [from, to].map(|base| {
-                let address = emit.builder.ins().iadd(base, at);
-                Region::checked(address, types::I32X4.bytes())
-            });
-            let chars = emit.load(from, types::I32X4);
-            let splat = |emit: &mut Self, bits: i64| {
-                let bits = emit.int(types::I32, bits);
-                emit.builder.ins().splat(types::I32X4, bits)
-            };
-            let (limit, surrogates, many) = (splat(emit, 0x10_FFFF), splat(emit, 0xD800), splat(emit, 0x7FF));
-            let ins = emit.builder.ins();
-            let large = ins.icmp(IntCC::UnsignedGreaterThan, chars, limit);
-            let from_surrogates = emit.builder.ins().isub(chars, surrogates);
-            let surrogate = emit.builder.ins().icmp(IntCC::UnsignedLessThanOrEqual, from_surrogates, many);
-            let invalid = emit.builder.ins().bor(large, surrogate);
-            let any = emit.builder.ins().vany_true(invalid);
-            Some((any, chars, to))
-        })
-    }
-
-    /// A loop over rounds of `round` bytes, from an offset on, as long as there are so many left. Gives the offset where
-    /// there are not, or where the round's condition held; if it did not the round's value is stored.
+    /// A loop over rounds of `round` bytes, from an offset on, as long as there are so many left and none is wrong. Gives the
+    /// offset where that ends.
     fn rounds(
         &mut self,
         bytes: Value,
         at: Value,
         round: u32,
-        body: impl FnOnce(&mut Self, Value) -> Option<(Value, Value, Region)>,
+        body: impl FnOnce(&mut Self, Value) -> Round,
     ) -> Value {
         let (head, work, done) = (self.block(&[types::I64]), self.block(&[]), self.block(&[types::I64]));
         self.jump(head, &[at]);
@@ -107,10 +82,13 @@ impl Emit<'_> {
         let few = self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, left, i64::from(round));
         self.builder.ins().brif(few, done, &[at.into()], work, &[]);
         self.enter(work);
-        if let Some((stop, value, to)) = body(self, at) {
+        let Round { wrong, stores } = body(self, at);
+        if let Some(wrong) = wrong {
             let next = self.block(&[]);
-            self.builder.ins().brif(stop, done, &[at.into()], next, &[]);
+            self.builder.ins().brif(wrong, done, &[at.into()], next, &[]);
             self.enter(next);
+        }
+        for (to, value) in stores {
             self.store(to, value);
         }
         let next = self.builder.ins().iadd_imm_u(at, i64::from(round));

@@ -2,7 +2,7 @@
 
 use abi::fault::Trap;
 use abi::side::Encoding;
-use abi::types::{FuncType, ValType};
+use abi::types::{FuncType, ResultType, ValType};
 
 use super::rig::{World, memory_of};
 
@@ -59,7 +59,7 @@ fn characters_are_checked_wherever_they_are() {
     let mut world = world(ValType::List(ValType::Char.into()));
     grow(&mut world);
     let good = [0, 0x41, 0xD7FF, 0xE000, 0x10_FFFF];
-    for count in 0..11 {
+    for count in (0..11).chain([23, 24, 25, 28, 53]) {
         let chars: Vec<u32> = (0..count).map(|at| good[at % good.len()]).collect();
         let bytes = |chars: &[u32]| chars.iter().flat_map(|char| char.to_le_bytes()).collect::<Vec<u8>>();
         assert_eq!(pass(&mut world, &bytes(&chars), count), Ok(bytes(&chars)));
@@ -70,6 +70,36 @@ fn characters_are_checked_wherever_they_are() {
                 assert_eq!(pass(&mut world, &bytes(&wrong), count), Err(Trap::InvalidChar(bad)));
                 revive(&mut world);
             }
+        }
+    }
+}
+
+#[test]
+fn cases_without_payloads_are_checked_wherever_they_are() {
+    let named = |count: usize| ValType::Enum((0..count).map(|n| format!("c{n}").into()).collect());
+    let outcome = ValType::Result(ResultType { ok: None, err: None }.into());
+    let record = ValType::Tuple([ValType::U8, named(3), ValType::Char, outcome, named(256)].into());
+    let mut world = world(ValType::List(record.into()));
+    grow(&mut world);
+    let good = [0xFF, 2, 0xEE, 0xEE, 0xFF, 0xFF, 0x10, 0, 1, 0xFF, 0xEE, 0xEE];
+    for count in [1, 3, 4, 5, 8, 9, 21] {
+        let elems = good.repeat(count);
+        assert_eq!(pass(&mut world, &elems, count), Ok(elems.clone()));
+        for at in (0..count).map(|nth| nth * good.len()) {
+            let mut with = |field: usize, bytes: &[u8]| {
+                let mut wrong = elems.clone();
+                wrong[at + field..at + field + bytes.len()].copy_from_slice(bytes);
+                let passed = pass(&mut world, &wrong, count);
+                revive(&mut world);
+                passed
+            };
+            let invalid = |discriminant, cases| Err(Trap::InvalidDiscriminant { discriminant, cases });
+            assert_eq!(with(1, &[3]), invalid(3, 3));
+            assert_eq!(with(1, &[0xFF]), invalid(0xFF, 3));
+            assert_eq!(with(8, &[2]), invalid(2, 2));
+            assert_eq!(with(4, &[0, 0xD8, 0, 0]), Err(Trap::InvalidChar(0xD800)));
+            // The first one that is wrong is the one that is told of.
+            assert_eq!(with(1, &[4, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 9]), invalid(4, 3));
         }
     }
 }
