@@ -192,6 +192,8 @@ pub struct CtxCounts {
     pub tags: u32,
     /// Functions that can become references.
     pub func_refs: u32,
+    /// Data segments and element segments.
+    pub segments: u32,
 }
 
 /// The byte offsets of one module's `VmCtx`.
@@ -207,6 +209,7 @@ pub struct CtxLayout {
     tag_imports: u32,
     tags: u32,
     func_refs: u32,
+    dropped: u32,
     size: u32,
 }
 
@@ -231,6 +234,7 @@ impl CtxLayout {
             tag_imports: array(counts.tag_imports, 8, 8),
             tags: array(counts.tags, 4, 4),
             func_refs: array(counts.func_refs, 24, 8),
+            dropped: array(counts.segments, 1, 1),
             size: 0,
         };
         layout.size = end.next_multiple_of(16);
@@ -286,6 +290,11 @@ impl CtxLayout {
     #[must_use]
     pub const fn func_ref(&self, index: u32) -> u32 {
         self.func_refs + index * 24
+    }
+    /// Whether the `index`th segment was dropped (`u8`), data segments before element segments. Compiled code has no use for it.
+    #[must_use]
+    pub const fn dropped(&self, index: u32) -> u32 {
+        self.dropped + index
     }
     /// Bytes of the whole context, a multiple of 16.
     #[must_use]

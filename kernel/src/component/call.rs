@@ -90,7 +90,7 @@ pub(super) fn open(domain: &mut Domain, func: &ExportedFunc, opened: &mut Opened
     }
     let running = Running::of_mut(domain);
     // A task begins with an empty context.
-    running.contexts[process as usize] = [0; 2];
+    running.locals[process as usize].context = [0; 2];
     (opened.scopes, opened.taps) = (running.handles.depth(), running.taps.len());
     if func.lends {
         running.handles.enter().map_err(Fault::from)?;

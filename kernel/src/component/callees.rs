@@ -21,11 +21,10 @@ pub(super) fn callees(draft: &Draft, steps: &[(u32, Step)], domain: u32) -> Call
     let loads: Vec<Loaded<'_>> = loads.collect();
     let mut imports: HashMap<u32, Arc<AdapterImports>> = HashMap::new();
     let callee = |(def, slot): (&CoreDef, &u32)| {
-        let CoreDef::Export { instance, name } = def else { return None };
+        let CoreDef::Export { instance, entity: Entity::Func(func) } = def else { return None };
         let loaded = loads.get(*instance as usize)?;
         let library = loaded.0;
-        let Some(Entity::Func(func)) = library.module.export(name) else { return None };
-        let func = library.module.defined_func(func)?;
+        let func = library.module.defined_func(*func)?;
         let adapters = imports.entry(*instance).or_insert_with(|| Arc::new(adapters(draft, *loaded)));
         Some((*slot, Callee { library: Arc::clone(library), func, adapters: Arc::clone(adapters) }))
     };

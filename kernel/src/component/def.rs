@@ -94,7 +94,7 @@ pub struct ComponentDef {
 #[derive(Clone)]
 pub enum CoreInstanceDef {
     /// Instantiated from a module: its number in launch order.
-    Launched(u32),
+    Launched(u32, Arc<Library>),
     /// Put together from other definitions.
     Bundle(Rc<BTreeMap<Box<str>, CoreDef>>),
 }

@@ -96,6 +96,6 @@ pub(super) fn slot(slots: &mut HashMap<CoreDef, u32>, def: &CoreDef) -> (u32, bo
         return (*slot, false);
     }
     let slot = u32::try_from(slots.len()).unwrap_or(u32::MAX);
-    slots.insert(def.clone(), slot);
+    slots.insert(*def, slot);
     (slot, true)
 }

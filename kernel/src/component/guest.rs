@@ -174,9 +174,9 @@ impl Side for Guest<'_> {
         let mut results = [0];
         // It runs as a thread of its own, with a context of its own.
         let process = self.endpoint.process as usize;
-        let context = std::mem::take(&mut Running::of_mut(self.domain).contexts[process]);
+        let context = std::mem::take(&mut Running::of_mut(self.domain).locals[process].context);
         let result = self.staying(|guest| guest.call(slot, &args, &mut results));
-        Running::of_mut(self.domain).contexts[process] = context;
+        Running::of_mut(self.domain).locals[process].context = context;
         result.map_err(|fault| fault.trap)?;
         Ok(results[0] as u32)
     }

@@ -76,11 +76,11 @@ unsafe impl ComponentHooks for Hooks {
             Target::Return => task::task_return(domain, import, core),
             Target::Backpressure(delta) => task::backpressure(domain, import.caller.process, *delta),
             Target::ContextGet(slot) => {
-                core[0] = Running::of(domain).contexts[import.caller.process as usize][*slot];
+                core[0] = Running::of(domain).locals[import.caller.process as usize].context[*slot];
                 Ok(())
             }
             Target::ContextSet(slot) => {
-                Running::of_mut(domain).contexts[import.caller.process as usize][*slot] = core[0];
+                Running::of_mut(domain).locals[import.caller.process as usize].context[*slot] = core[0];
                 Ok(())
             }
         };

@@ -377,9 +377,11 @@ impl Linker<'_> {
         let draft = &mut self.domains[place.domain as usize];
         let index = draft.core_instances;
         draft.core_instances += 1;
-        self.steps
-            .push((place.domain, Step::Load { library, process: place.process, args: resolved.into() }));
-        spaces.core_instances.push(CoreInstanceDef::Launched(index));
+        self.steps.push((
+            place.domain,
+            Step::Load { library: Arc::clone(&library), process: place.process, args: resolved.into() },
+        ));
+        spaces.core_instances.push(CoreInstanceDef::Launched(index, library));
         Ok(())
     }
 

@@ -20,18 +20,19 @@ use crate::host::{HostEntry, HostFunc, HostResource};
 use crate::jit::fuse::Adapters;
 use crate::jit::fuse::spec::{AdapterSpec, HostAddress};
 use crate::jit::library::Library;
+use crate::jit::module::Entity;
 use crate::jit::sig::SigId;
 use crate::vm::DomainLayout;
 
 /// A core-level definition: where the thing will be once the tree is up.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CoreDef {
     /// An export of a core instance, by launch order.
     Export {
         /// Which core instance.
         instance: u32,
-        /// The export's name.
-        name: Box<str>,
+        /// What its module calls it.
+        entity: Entity,
     },
     /// A compiled adapter or stub.
     Adapter(u32),

@@ -71,7 +71,7 @@ pub(super) struct Peers {
 struct Slot {
     domain: ParkingLock<Option<Domain>>,
     /// In place of the domain, where that runs in another OS process.
-    proxy: ParkingLock<Option<Proxy>>,
+    proxy: ParkingLock<Option<Box<Proxy>>>,
     generation: AtomicU32,
     standing: Arc<Standing>,
     /// Those of its processes, by number; every life has them.
@@ -119,7 +119,7 @@ impl Peers {
             this: this.clone(),
             slots,
             tallies: linked.edges.iter().map(|_| Tally::default()).collect(),
-            watch: Arc::new(Watch::new(linked.edges.len())),
+            watch: Arc::default(),
             linked,
             host,
             apart,
@@ -159,7 +159,7 @@ impl Peers {
         }
         domain.set_total_quota(*peers.slots[number as usize].total.lock());
         // SAFETY: records do not move, and every end of a life tells its standing before the domain goes.
-        unsafe { peers.standing(number).slots.begin(domain.vm(), layout) };
+        unsafe { peers.standing(number).placed(domain.vm(), layout) };
         domain
     }
 
@@ -180,9 +180,8 @@ impl Peers {
         let generation = peers.next_life(number);
         let mut domain = Peers::empty(peers, number);
         let steps = peers.linked.steps.iter().filter(|(of, _)| *of == number);
-        let mut loaded = Vec::new();
         for (_, next) in steps {
-            if let Err(error) = step(&mut domain, &mut loaded, next) {
+            if let Err(error) = step(&mut domain, next) {
                 slot.standing.end(&Trap::Gone(format!("it could not be started again: {error}")));
                 drop(domain);
                 return Err(error);
@@ -203,7 +202,7 @@ impl Peers {
             let Some(proxy) = held.take_if(|_| is_present()) else { return };
             slot.standing.end(why);
             drop(held);
-            return apart::bury(self, proxy);
+            return apart::bury(self, *proxy);
         }
         let mut held = slot.domain.lock();
         let Some(domain) = held.take_if(|_| is_present()) else { return };
@@ -412,6 +411,11 @@ impl Peers {
         self.epoch.load(Ordering::SeqCst)
     }
 
+    /// What is done with the calls over an edge ([`super::observe::watcher::mode`]).
+    pub fn mode(&self, edge: u32) -> u8 {
+        self.tallies.get(edge as usize).map_or(0, Tally::mode)
+    }
+
     /// Which domain implements a type; `None` for the host.
     pub fn implementer(&self, ty: ResourceType) -> Option<u32> {
         Some(self.linked.resources.get(ty.0 as usize)?.place?.domain)
@@ -466,7 +470,7 @@ impl Peers {
     }
 
     /// The proxy of a domain that does; none while its process is not up.
-    pub fn proxy_of(&self, number: u32) -> &ParkingLock<Option<Proxy>> {
+    pub fn proxy_of(&self, number: u32) -> &ParkingLock<Option<Box<Proxy>>> {
         &self.slots[number as usize].proxy
     }
 

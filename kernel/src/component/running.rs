@@ -58,11 +58,9 @@ pub(super) struct Running {
     pub taps: Vec<OpenTap>,
     /// The asynchronous tasks under way, innermost last.
     pub tasks: Vec<Task>,
-    /// Each process's `context` slots.
-    pub contexts: Vec<[u64; 2]>,
-    /// Each process's backpressure counter.
-    pub backpressure: Vec<u16>,
-    /// The lives of all domains that the handles here lead to, and when they were looked up.
+    /// What each process has of its own, whichever task it is in.
+    pub locals: Vec<Locals>,
+    /// The lives of all domains that the handles here lead to, and when they were looked up. Empty if this is the only one.
     lives: Vec<u32>,
     epoch: u64,
     /// Who is behind each port, by import, as far as that was asked for since then.
@@ -71,6 +69,15 @@ pub(super) struct Running {
     pub lines: Vec<Option<Line<Dispatch>>>,
     /// The domain that a call went to which has not returned, or that was left before it had.
     pub calling: Option<u32>,
+}
+
+/// What a process has of its own, beside its handles.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Locals {
+    /// Its `context` slots.
+    pub context: [u64; 2],
+    /// Its backpressure counter.
+    pub backpressure: u16,
 }
 
 impl Running {
@@ -92,9 +99,8 @@ impl Running {
             watch: Arc::clone(&peers.watch),
             taps: Vec::new(),
             tasks: Vec::new(),
-            contexts: vec![[0; 2]; processes as usize],
-            backpressure: vec![0; processes as usize],
-            lives: (0..peers.count()).map(|number| peers.generation(number)).collect(),
+            locals: vec![Locals::default(); processes as usize],
+            lives: if peers.count() == 1 { Vec::new() } else { peers.lives() },
             epoch: peers.epoch(),
             near: Vec::new(),
             lines: std::iter::repeat_with(|| None).take(peers.count() as usize).collect(),
@@ -183,7 +189,11 @@ impl Running {
 
     /// Which life of the domain that implements a type the handles here lead to; 0 for the host's types.
     pub fn life_of(&self, ty: ResourceType) -> u32 {
-        self.implementer(ty).and_then(|place| self.lives.get(place.domain as usize)).copied().unwrap_or(0)
+        match self.implementer(ty) {
+            Some(place) if place.domain == self.number => self.generation,
+            Some(place) => self.lives.get(place.domain as usize).copied().unwrap_or(0),
+            None => 0,
+        }
     }
 
     /// The type under which `process` may get a resource: see [`abi::side::Side::known`].

@@ -154,8 +154,9 @@ pub(super) fn bundle(frame: &Frame, parts: &[(Box<str>, Sort, u32)]) -> Result<I
 impl CoreInstanceDef {
     pub fn export(&self, name: &str) -> Result<CoreDef, LinkError> {
         match self {
-            CoreInstanceDef::Launched(instance) => {
-                Ok(CoreDef::Export { instance: *instance, name: name.into() })
+            CoreInstanceDef::Launched(instance, library) => {
+                let entity = library.module.export(name).ok_or_else(|| dangling("core export"))?;
+                Ok(CoreDef::Export { instance: *instance, entity })
             }
             CoreInstanceDef::Bundle(bundle) => {
                 bundle.get(name).cloned().ok_or_else(|| dangling("core instance export"))

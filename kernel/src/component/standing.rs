@@ -13,6 +13,7 @@ use super::observe::code_slots::Slots;
 use crate::instance::Instance;
 use crate::jit::library::Library;
 use crate::mem::linear::Memory;
+use crate::vm::DomainLayout;
 
 /// How many faults of a domain are kept; older ones are only counted.
 pub(super) const KEPT_FAULTS: usize = 64;
@@ -22,8 +23,6 @@ pub(super) const KEPT_FAULTS: usize = 64;
 pub(super) struct Standing {
     state: Mutex<State>,
     meters: Box<[ProcessMeter]>,
-    /// Where its code finds what it calls.
-    pub slots: Slots,
     /// Which process a thread has called, plus one; 0 for none.
     serving: AtomicU32,
     /// Counts what changes but calls and handles.
@@ -32,7 +31,11 @@ pub(super) struct Standing {
 
 #[derive(Debug, Default)]
 struct State {
-    processes: Vec<ProcessStanding>,
+    processes: Vec<Process>,
+    /// What was loaded, and where its code finds what it calls.
+    slots: Slots,
+    /// The memories of the processes, each with whose it is.
+    memories: Vec<(u32, Arc<Memory>)>,
     faults: VecDeque<Fault>,
     /// How many faults there were, those included that are not kept.
     faulted: u64,
@@ -44,6 +47,14 @@ struct State {
 }
 
 /// One process.
+#[derive(Clone, Debug)]
+struct Process {
+    state: ProcessState,
+    /// Bytes of memories in another OS process.
+    bytes_apart: u64,
+}
+
+/// One process, as it is shown.
 #[derive(Clone, Debug)]
 pub(super) struct ProcessStanding {
     pub state: ProcessState,
@@ -75,13 +86,28 @@ impl ProcessMeter {
     }
 }
 
+impl State {
+    fn memories_of(&self, process: u32) -> impl Iterator<Item = &Arc<Memory>> {
+        self.memories.iter().filter(move |(of, _)| *of == process).map(|(_, memory)| memory)
+    }
+
+    fn memory_bytes(&self, process: u32) -> u64 {
+        self.memories_of(process).map(|memory| memory.bytes() as u64).sum()
+    }
+
+    fn process(&self, process: u32) -> Option<ProcessStanding> {
+        let Process { state, bytes_apart } = self.processes.get(process as usize)?.clone();
+        let (libs, memories) = (self.slots.libs(process), self.memories_of(process).cloned().collect());
+        Some(ProcessStanding { state, libs, memories, bytes_apart })
+    }
+}
+
 impl Standing {
     /// A domain of so many processes that are starting.
     pub fn new(processes: usize) -> Standing {
         let standing = Standing {
             state: Mutex::default(),
             meters: (0..processes).map(|_| ProcessMeter::default()).collect(),
-            slots: Slots::default(),
             serving: AtomicU32::new(0),
             changes: AtomicU64::new(0),
         };
@@ -95,14 +121,10 @@ impl Standing {
 
     /// A life begins.
     pub fn begin(&self) {
-        let starting = ProcessStanding {
-            state: ProcessState::Starting,
-            libs: Vec::new(),
-            memories: Vec::new(),
-            bytes_apart: 0,
-        };
+        let starting = Process { state: ProcessState::Starting, bytes_apart: 0 };
         let mut state = self.state();
-        state.processes = vec![starting; self.meters.len()];
+        state.processes.clear();
+        state.processes.resize(self.meters.len(), starting);
         state.ended = None;
         state.began = Some(Instant::now());
     }
@@ -118,12 +140,24 @@ impl Standing {
 
     /// A process has loaded a library.
     pub fn loaded(&self, process: u32, instance: &Instance) {
-        if let Some(process) = self.state().processes.get_mut(process as usize) {
-            process.libs.push(Arc::clone(&instance.library));
-            process.memories.extend(instance.own_memories().cloned());
-        }
-        self.slots.add(instance);
-        self.note_memory(process);
+        let mut state = self.state();
+        state.memories.extend(instance.own_memories().map(|memory| (process, Arc::clone(memory))));
+        state.slots.add(process, instance.ctx.base(), &instance.library);
+        self.note_memory_of(process, &state);
+    }
+
+    /// The record of this life's domain is there.
+    ///
+    /// # Safety
+    /// It and the instances that are loaded must stay where they are until [`Standing::end`].
+    pub unsafe fn placed(&self, record: *mut u8, layout: DomainLayout) {
+        // SAFETY: the caller's promise.
+        unsafe { self.state().slots.begin(record, layout) };
+    }
+
+    /// Replaces the adapters that code of this life calls by what `other` gives for their addresses.
+    pub fn replace(&self, other: &dyn Fn(*const u8) -> Option<*const u8>) {
+        self.state().slots.replace(other);
     }
 
     /// This life runs in another OS process.
@@ -138,9 +172,7 @@ impl Standing {
 
     /// A process in another OS process has loaded a library.
     pub fn loaded_apart(&self, process: u32, library: &Arc<Library>) {
-        if let Some(process) = self.state().processes.get_mut(process as usize) {
-            process.libs.push(Arc::clone(library));
-        }
+        self.state().slots.add(process, std::ptr::null_mut(), library);
     }
 
     /// What a process in another OS process holds, as that says.
@@ -178,8 +210,12 @@ impl Standing {
 
     /// Keeps the most that a process's memories ever were.
     pub fn note_memory(&self, process: u32) {
+        self.note_memory_of(process, &self.state());
+    }
+
+    fn note_memory_of(&self, process: u32, state: &State) {
         self.changed();
-        let bytes = self.memory_bytes(process);
+        let bytes = state.memory_bytes(process);
         if let Some(meter) = self.meter(process) {
             meter.peak_memory.fetch_max(bytes, Ordering::Relaxed);
         }
@@ -187,9 +223,7 @@ impl Standing {
 
     /// Bytes of a process's memories.
     pub fn memory_bytes(&self, process: u32) -> u64 {
-        let state = self.state();
-        let memories = state.processes.get(process as usize).map_or(&[][..], |process| &process.memories);
-        memories.iter().map(|memory| memory.bytes() as u64).sum()
+        self.state().memory_bytes(process)
     }
 
     /// Processes have ended.
@@ -226,11 +260,10 @@ impl Standing {
 
     /// The domain is about to be no more: its memories are let go.
     pub fn end(&self, why: &Trap) {
-        self.slots.end();
         let mut state = self.state();
+        state.slots.end();
+        state.memories.clear();
         for process in &mut state.processes {
-            process.memories = Vec::new();
-            process.libs = Vec::new();
             process.bytes_apart = 0;
             if process.state != ProcessState::Faulted {
                 process.state = ProcessState::Exited;
@@ -255,7 +288,7 @@ impl Standing {
 
     /// A process as it stands; one that a thread has called and is not back from is running.
     pub fn process(&self, process: u32) -> Option<ProcessStanding> {
-        let mut standing = self.state().processes.get(process as usize)?.clone();
+        let mut standing = self.state().process(process)?;
         let served = self.serving.load(Ordering::Relaxed) == process + 1;
         if served && standing.state == ProcessState::Ready {
             standing.state = ProcessState::Running;

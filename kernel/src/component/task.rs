@@ -157,7 +157,7 @@ pub(super) fn task_return(domain: &mut Domain, import: &HostImport, core: &[u64]
 /// # Errors
 /// It leaves 16 bits.
 pub(super) fn backpressure(domain: &mut Domain, process: u32, delta: i32) -> Result<(), Trap> {
-    let counter = &mut Running::of_mut(domain).backpressure[process as usize];
+    let counter = &mut Running::of_mut(domain).locals[process as usize].backpressure;
     let moved = i32::from(*counter) + delta;
     *counter = u16::try_from(moved).map_err(|_| Trap::Host("backpressure counter overflow".to_owned()))?;
     Ok(())

@@ -136,14 +136,16 @@ impl Tree {
         (0..peers.count())
             .filter(|number| peers.is_apart(*number))
             .try_for_each(|number| apart::begin(&peers, number))?;
-        let mut loaded = vec![Vec::new(); linked.domains.len()];
-        for (index, (number, next)) in linked.steps.iter().enumerate() {
-            if peers.is_apart(*number) {
-                apart::step(&peers, *number, index)?;
-                continue;
+        let mut begin = 0;
+        for steps in linked.steps.chunk_by(|(one, _), (next, _)| one == next) {
+            let number = steps[0].0;
+            if peers.is_apart(number) {
+                (begin..begin + steps.len()).try_for_each(|index| apart::step(&peers, number, index))?;
+            } else {
+                let mut domain = peers.domain(number).map_err(ended)?;
+                steps.iter().try_for_each(|(_, next)| step(&mut domain, next))?;
             }
-            let mut domain = peers.domain(*number).map_err(ended)?;
-            step(&mut domain, &mut loaded[*number as usize], next)?;
+            begin += steps.len();
         }
         for number in 0..peers.count() {
             peers.standing(number).up();
@@ -388,15 +390,11 @@ impl Tree {
     }
 }
 
-/// Executes one step of a launch, after those whose core instances are in `loaded`.
-pub(super) fn step(
-    domain: &mut Domain,
-    loaded: &mut Vec<InstanceIndex>,
-    step: &Step,
-) -> Result<(), LaunchError> {
+/// Executes one step of a launch, after those before it.
+pub(super) fn step(domain: &mut Domain, step: &Step) -> Result<(), LaunchError> {
     match step {
         Step::Load { library, process, args } => {
-            let args = args.iter().map(|def| resolve(domain, loaded, def)).collect::<Result<Vec<_>, _>>()?;
+            let args = args.iter().map(|def| resolve(domain, def)).collect::<Result<Vec<_>, _>>()?;
             let instance =
                 domain.instantiate(library, &args, Some(*process)).map_err(|error| match error {
                     InstantiateError::Fault(fault) => LaunchError::Fault(Box::new(fault)),
@@ -404,18 +402,15 @@ pub(super) fn step(
                 })?;
             let running = Running::of(domain);
             running.standing.loaded(*process, domain.instance(instance));
-            if let Some(peers) = running.peers.upgrade() {
-                watcher::loaded(&peers, running.number);
-            }
-            loaded.push(instance);
+            watcher::loaded(running);
         }
         Step::Func { slot, def } => {
-            let Extern::Func(func) = resolve(domain, loaded, def)? else { return Err(odd("function")) };
+            let Extern::Func(func) = resolve(domain, def)? else { return Err(odd("function")) };
             domain.set_func_slot(*slot, func.import);
             Running::of_mut(domain).funcs[*slot as usize] = Some(func);
         }
         Step::Memory { slot, def } => {
-            let Extern::Memory(memory) = resolve(domain, loaded, def)? else { return Err(odd("memory")) };
+            let Extern::Memory(memory) = resolve(domain, def)? else { return Err(odd("memory")) };
             domain.set_memory_slot(*slot, &memory.memory);
             Running::of_mut(domain).memories[*slot as usize] = Some(memory);
         }
@@ -423,12 +418,13 @@ pub(super) fn step(
     Ok(())
 }
 
-fn resolve(domain: &Domain, loaded: &[InstanceIndex], def: &CoreDef) -> Result<Extern, LaunchError> {
+fn resolve(domain: &Domain, def: &CoreDef) -> Result<Extern, LaunchError> {
     match def {
-        CoreDef::Export { instance, name } => {
-            let index = loaded.get(*instance as usize).ok_or_else(|| odd("core instance"))?;
-            domain.export(*index, name).ok_or_else(|| odd("core export"))
+        // The instances of a domain are numbered in the order in which they are loaded.
+        CoreDef::Export { instance, entity } if (*instance as usize) < domain.instance_count() => {
+            Ok(domain.instance(InstanceIndex(*instance)).entity(domain.key(), *entity))
         }
+        CoreDef::Export { .. } => Err(odd("core instance")),
         CoreDef::Adapter(index) => {
             let program = Running::of(domain).program();
             let import = VmFuncImport { code: program.adapters.func(*index), ctx: domain.vm() };

@@ -11,10 +11,10 @@ impl Domain {
     ///
     /// Only for a built-in that a guest of this domain called: everything above us on its stack is looked at.
     pub(crate) fn exceptions_collected(&mut self) -> &mut Exceptions {
-        if self.exceptions.is_due() {
+        if self.exceptions.as_ref().is_some_and(|exceptions| exceptions.is_due()) {
             self.collect_exceptions();
         }
-        &mut self.exceptions
+        self.exceptions.get_or_insert_default()
     }
 
     #[cold]
@@ -41,12 +41,16 @@ impl Domain {
                 .filter(|table| holds(ValType::Ref(table.ty().element)))
                 .flat_map(|table| table.elements().iter().copied()),
         );
+        let made = self.host.iter().flat_map(|host| &host.globals);
         words.extend(
-            self.instances.iter().flat_map(|instance| globals(instance)).chain(
-                self.host_globals.iter().filter(|(_, ty)| holds(ty.ty)).map(|(global, _)| word(global)),
-            ),
+            self.instances
+                .iter()
+                .flat_map(|instance| globals(instance))
+                .chain(made.filter(|(_, ty)| holds(ty.ty)).map(|(global, _)| word(global))),
         );
-        self.exceptions.collect(words.into_iter());
+        if let Some(exceptions) = &mut self.exceptions {
+            exceptions.collect(words.into_iter());
+        }
     }
 }
 

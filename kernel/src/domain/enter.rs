@@ -120,7 +120,9 @@ impl Domain {
             *result = value & mask(*ty);
         }
         for &index in &signature.exceptions {
-            self.exceptions.pin(results[index] as usize);
+            if let Some(exceptions) = &mut self.exceptions {
+                exceptions.pin(results[index] as usize);
+            }
         }
     }
 

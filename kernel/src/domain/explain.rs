@@ -62,7 +62,7 @@ impl Domain {
         }
         self.hooks.faulted(self, &dead, &mut fault);
         if !self.stacks.is_empty() {
-            self.nested = Some(fault.clone());
+            self.nested = Some(Box::new(fault.clone()));
         }
         fault
     }
@@ -94,7 +94,7 @@ impl Domain {
         if trap == Trap::StackOverflow {
             return Pending::Trap(too_deep(stack));
         }
-        let inside = |address| self.memories.iter().any(|memory| memory.covers(address));
+        let inside = |address| self.memories().any(|memory| memory.covers(address));
         if accessed && capture.address >= NULL_BYTES && !inside(capture.address) {
             bug("compiled code accessed what is not its domain's", capture);
         }

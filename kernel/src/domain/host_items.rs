@@ -14,15 +14,26 @@ use crate::mem::MemError;
 use crate::mem::block::Pinned;
 use crate::mem::linear::Memory;
 use crate::sched::park::checkpoint;
-use crate::vm::{VmFuncImport, VmGlobal, VmHostCore, VmTable, VmTag};
+use crate::vm::{VmFuncImport, VmFuncRef, VmGlobal, VmHostCore, VmTable, VmTag};
 
 /// A host function as the domain keeps it; the trampoline's context is its first field.
 #[repr(C)]
-pub(super) struct HostFunc {
+struct HostFunc {
     vm: VmHostCore,
     ty: CoreFuncType,
     checked_results: Box<[(usize, RefType)]>,
     body: Body,
+}
+
+/// What the host has made in a domain, at addresses that stay.
+#[derive(Default)]
+pub(super) struct HostItems {
+    funcs: Vec<Pinned<HostFunc>>,
+    tables: Vec<Pinned<VmTable>>,
+    pub memories: Vec<Arc<Memory>>,
+    pub globals: Vec<(Pinned<VmGlobal>, GlobalType)>,
+    tags: Vec<Pinned<VmTag>>,
+    pub refs: Vec<Pinned<VmFuncRef>>,
 }
 
 enum Body {
@@ -67,6 +78,10 @@ impl std::ops::Deref for Reentry<'_> {
 }
 
 impl Domain {
+    pub(super) fn host_items(&mut self) -> &mut HostItems {
+        self.host.get_or_insert_default()
+    }
+
     /// A function that guests may import. `body` gets the parameters and leaves the results in the same
     /// words, each in the low bytes; there are as many as parameters or results, whichever are more.
     ///
@@ -98,7 +113,7 @@ impl Domain {
             body,
         });
         let import = VmFuncImport { code, ctx: func.as_ptr().cast() };
-        self.host_funcs.push(func);
+        self.host_items().funcs.push(func);
         Ok(Extern::Func(Func { import, sig, domain: self.key }))
     }
 
@@ -120,7 +135,7 @@ impl Domain {
         // SAFETY: the record stays where it is as long as the domain, which owns both.
         let table = Pinned::new(unsafe { Table::new(ty, vm.as_ptr(), 0)? });
         let extern_ = Extern::Table(TableRef { table: table.as_ptr(), domain: self.key });
-        self.host_tables.push(vm);
+        self.host_items().tables.push(vm);
         self.tables.push(table);
         Ok(extern_)
     }
@@ -131,7 +146,7 @@ impl Domain {
     /// [`MemError`] if its minimum is more than the kernel reserves, or the system refuses.
     pub fn host_memory(&mut self, ty: MemoryType) -> Result<Extern, MemError> {
         let memory = Arc::new(Memory::new(ty, None)?);
-        self.memories.push(Arc::clone(&memory));
+        self.host_items().memories.push(Arc::clone(&memory));
         Ok(Extern::Memory(MemoryRef { memory, domain: self.key }))
     }
 
@@ -145,7 +160,7 @@ impl Domain {
         }
         let global = Pinned::new(VmGlobal(value.to_le_bytes()));
         let extern_ = Extern::Global(GlobalRef { global: global.as_ptr(), ty, domain: self.key });
-        self.host_globals.push((global, ty));
+        self.host_items().globals.push((global, ty));
         Some(extern_)
     }
 
@@ -154,7 +169,7 @@ impl Domain {
         let sig = self.engine.intern(ty);
         let tag = Pinned::new(VmTag { sig: sig.0 });
         let extern_ = Extern::Tag(TagRef { tag: tag.as_ptr(), sig, domain: self.key });
-        self.host_tags.push(tag);
+        self.host_items().tags.push(tag);
         extern_
     }
 }

@@ -35,7 +35,7 @@ use abi::fault::{Fault, Trap};
 
 use self::enter::StackInUse;
 use self::externs::{DomainKey, Extern};
-use self::host_items::HostFunc;
+use self::host_items::HostItems;
 use self::signatures::Signatures;
 use self::upcalls::{ComponentHooks, NoHooks};
 use crate::instance::exceptions::Exceptions;
@@ -45,9 +45,7 @@ use crate::jit::engine::Engine;
 use crate::mem::block::{Block, Pinned};
 use crate::mem::linear::Memory;
 use crate::quota::{DomainQuota, Quota};
-use crate::vm::{
-    DomainLayout, VmFuncImport, VmFuncRef, VmGlobal, VmMemorySlot, VmTable, VmTag, ctx, domain, flags,
-};
+use crate::vm::{DomainLayout, VmFuncImport, VmMemorySlot, ctx, domain, flags};
 
 /// A set of core instances that fault together.
 pub struct Domain {
@@ -58,19 +56,16 @@ pub struct Domain {
     record: Block,
     instances: Vec<Pinned<Instance>>,
     tables: Vec<Pinned<Table>>,
-    memories: Vec<Arc<Memory>>,
-    host_funcs: Vec<Pinned<HostFunc>>,
-    host_tables: Vec<Pinned<VmTable>>,
-    host_globals: Vec<(Pinned<VmGlobal>, crate::jit::valtype::GlobalType)>,
-    host_tags: Vec<Pinned<VmTag>>,
-    host_refs: Vec<Pinned<VmFuncRef>>,
+    /// What the host has made in it, where it did.
+    host: Option<Box<HostItems>>,
     signatures: Signatures,
     stacks: Vec<StackInUse>,
     pending: Option<Pending>,
-    nested: Option<Fault>,
+    nested: Option<Box<Fault>>,
     /// Another domain's fault, which is about to become one here.
-    inherited: Option<Fault>,
-    exceptions: Exceptions,
+    inherited: Option<Box<Fault>>,
+    /// None before the first one.
+    exceptions: Option<Box<Exceptions>>,
     hooks: &'static dyn ComponentHooks,
     /// Never replaced; its type is known, so that looking at it asks nobody.
     state: Box<dyn Any + Send>,
@@ -131,18 +126,13 @@ impl Domain {
             record,
             instances: Vec::new(),
             tables: Vec::new(),
-            memories: Vec::new(),
-            host_funcs: Vec::new(),
-            host_tables: Vec::new(),
-            host_globals: Vec::new(),
-            host_tags: Vec::new(),
-            host_refs: Vec::new(),
+            host: None,
             signatures: Signatures::default(),
             stacks: Vec::new(),
             pending: None,
             nested: None,
             inherited: None,
-            exceptions: Exceptions::default(),
+            exceptions: None,
             hooks,
             state_type: (*state).type_id(),
             state,
@@ -326,22 +316,23 @@ impl Domain {
         &mut self.instances[index.0 as usize]
     }
 
-    /// Takes what an instance was made with. It stays even if the instance is not made in the end.
-    pub(crate) fn own(&mut self, memories: Vec<Arc<Memory>>, tables: Vec<Pinned<Table>>) {
-        for memory in memories {
-            if !self.memories.iter().any(|known| Arc::ptr_eq(known, &memory)) {
-                self.memories.push(memory);
-            }
-        }
+    /// Takes the tables that an instance was made with. They stay even if the instance is not made in the end.
+    pub(crate) fn own(&mut self, tables: Vec<Pinned<Table>>) {
         self.tables.extend(tables);
+    }
+
+    /// All memories that its code uses, those of other domains that are shared included; some more than once.
+    fn memories(&self) -> impl Iterator<Item = &Arc<Memory>> {
+        let made = self.host.iter().flat_map(|host| &host.memories);
+        self.instances.iter().flat_map(|instance| &instance.memories).chain(made)
     }
 
     /// Leaves a trap for the compiled code that the calling built-in returns to; returns the status that says
     /// so.
     pub(crate) fn leave(&mut self, trap: Trap) -> u32 {
         self.pending = Some(match (self.nested.take(), self.inherited.take()) {
-            (Some(fault), _) if fault.trap == trap => Pending::Fault(Box::new(fault)),
-            (_, Some(fault)) if fault.trap == trap => Pending::Inherited(Box::new(fault)),
+            (Some(fault), _) if fault.trap == trap => Pending::Fault(fault),
+            (_, Some(fault)) if fault.trap == trap => Pending::Inherited(fault),
             _ => Pending::Trap(trap),
         });
         1
@@ -349,7 +340,19 @@ impl Domain {
 
     /// The trap that the built-in at hand is going to leave is another domain's fault: the backtrace goes on there.
     pub(crate) fn inherit(&mut self, fault: Fault) {
-        self.inherited = Some(fault);
+        self.inherited = Some(Box::new(fault));
+    }
+}
+
+impl Drop for Domain {
+    fn drop(&mut self) {
+        // Who enters it writes that down for the built-ins.
+        let entered: *mut Domain = self.record.get(domain::DOMAIN.cast_unsigned());
+        if entered.is_null() {
+            // One that is shared may be used by other domains.
+            let own = self.memories().filter(|memory| !memory.ty().shared);
+            own.for_each(|memory| memory.stays_unvisited());
+        }
     }
 }
 

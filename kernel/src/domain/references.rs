@@ -16,7 +16,7 @@ impl Domain {
         }
         match ty.heap {
             HeapType::Extern => true,
-            HeapType::Exn => self.exceptions.contains(word),
+            HeapType::Exn => self.exceptions.as_ref().is_some_and(|exceptions| exceptions.contains(word)),
             HeapType::Func => self.func_ref_at(word).is_some(),
             HeapType::Concrete(sig) => self.func_ref_at(word).is_some_and(|func| func.sig == sig.0),
             // The bottoms, and the guests' own heap, of which nothing exists yet.
@@ -26,7 +26,8 @@ impl Domain {
 
     fn func_ref_at(&self, address: usize) -> Option<VmFuncRef> {
         let of_instance = self.instances.iter().any(|instance| instance.holds_func_ref(address));
-        let known = of_instance || self.host_refs.iter().any(|known| known.as_ptr() as usize == address);
+        let mut of_host = self.host.iter().flat_map(|host| &host.refs);
+        let known = of_instance || of_host.any(|known| known.as_ptr() as usize == address);
         // SAFETY: a function reference of this domain is there: instances and the list say so.
         known.then(|| unsafe { (address as *const VmFuncRef).read() })
     }
@@ -46,13 +47,14 @@ impl Domain {
             return None;
         }
         let wanted = (func.import.code, func.import.ctx);
-        let known = self.host_refs.iter().find(|known| (known.code, known.ctx) == wanted);
+        let refs = &mut self.host_items().refs;
+        let known = refs.iter().find(|known| (known.code, known.ctx) == wanted);
         let address = match known {
             Some(known) => known.as_ptr(),
             None => {
                 let made = VmFuncRef { code: wanted.0, ctx: wanted.1, sig: func.sig.0 };
-                self.host_refs.push(Pinned::new(made));
-                self.host_refs.last()?.as_ptr()
+                refs.push(Pinned::new(made));
+                refs.last()?.as_ptr()
             }
         };
         Some(address as usize as u128)

@@ -117,7 +117,7 @@ pub(super) unsafe extern "C" fn init(
 pub(super) unsafe extern "C" fn data_drop(ctx: *mut u8, segment: u32) {
     // SAFETY: the module's contract.
     let instance = unsafe { instance_of(ctx) };
-    instance.dropped_data[segment as usize] = true;
+    instance.drop_data(segment);
 }
 
 #[cold]

@@ -115,7 +115,7 @@ pub(super) unsafe extern "C" fn init(
 pub(super) unsafe extern "C" fn elem_drop(ctx: *mut u8, segment: u32) {
     // SAFETY: the module's contract.
     let instance = unsafe { instance_of(ctx) };
-    instance.dropped_elements[segment as usize] = true;
+    instance.drop_elements(segment);
 }
 
 /// Elements that are copied or filled between two looks at whether others are to run.

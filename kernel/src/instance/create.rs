@@ -55,7 +55,7 @@ impl Domain {
         matching::check(self, library, imports)?;
         let instance = Pinned::new(self.allocate(library, imports, process)?);
         let index = self.add_instance(instance);
-        self.initialise(index)?;
+        self.initialise(index, library)?;
         if let Some(start) = library.module.start {
             let start = self.instance(index).entity(self.key(), crate::jit::module::Entity::Func(start));
             let start = start.func().expect("the validator checks that the start index is a function's");
@@ -79,14 +79,11 @@ impl Domain {
             ctx: Block::new(module.layout.size()),
             memories: Vec::with_capacity(module.memories.len()),
             tables: Vec::with_capacity(module.tables.len()),
-            dropped_data: vec![false; module.data.len()],
-            dropped_elements: vec![false; module.elements.len()],
         };
         fill_imports(&mut instance, imports);
         self.check_quota(module, process)?;
-        let mut memories = Vec::new();
         for (defined, ty) in module.memories.iter().skip(module.imported.memories as usize).enumerate() {
-            memories.push(Arc::new(Memory::new(*ty, images.image(defined))?));
+            instance.memories.push(Arc::new(Memory::new(*ty, images.image(defined))?));
         }
         let mut tables = Vec::new();
         for (ty, defined) in module.tables.iter().skip(module.imported.tables as usize).zip(0..) {
@@ -95,13 +92,9 @@ impl Domain {
             // record.
             tables.push(Pinned::new(unsafe { Table::new(*ty, vm, 0)? }));
         }
-        // Another domain's, that is shared: a fault at its address is one of ours.
-        let foreign = instance.memories.iter().filter(|memory| memory.ty().shared).cloned().collect();
-        self.own(foreign, Vec::new());
-        instance.memories.extend(memories.iter().cloned());
         instance.tables.extend(tables.iter().map(Pinned::as_ptr));
-        self.own(memories, tables);
-        fill_context(&mut instance, self.vm());
+        self.own(tables);
+        fill_context(&mut instance, module, self.vm());
         Ok(instance)
     }
 
@@ -121,13 +114,12 @@ impl Domain {
     }
 
     /// Globals, tables and segments, in the specification's order.
-    fn initialise(&mut self, index: InstanceIndex) -> Result<(), Fault> {
+    fn initialise(&mut self, index: InstanceIndex, library: &Library) -> Result<(), Fault> {
         let instance = self.instance_mut(index);
-        init_globals(instance);
-        init_tables(instance);
-        init_elements(instance)?;
-        init_data(instance)?;
-        Ok(())
+        init_globals(instance, &library.module);
+        init_tables(instance, &library.module);
+        init_elements(instance, &library.module)?;
+        init_data(instance, library)
     }
 }
 
@@ -155,9 +147,8 @@ fn fill_imports(instance: &mut Instance, imports: &[Extern]) {
 }
 
 /// Everything else that compiled code finds in the context, but for values that must be computed.
-fn fill_context(instance: &mut Instance, domain: *mut u8) {
-    let library = Arc::clone(&instance.library);
-    let (module, layout) = (&library.module, &library.module.layout);
+fn fill_context(instance: &mut Instance, module: &Module, domain: *mut u8) {
+    let layout = &module.layout;
     instance.ctx.set(ctx::DOMAIN.cast_unsigned(), domain);
     instance.ctx.set(ctx::BUILTINS.cast_unsigned(), builtins::dispatch());
     for (ty, index) in module.types.iter().zip(0..) {
@@ -178,18 +169,16 @@ fn fill_context(instance: &mut Instance, domain: *mut u8) {
 }
 
 /// Each may use the ones before it.
-fn init_globals(instance: &mut Instance) {
-    let library = Arc::clone(&instance.library);
-    for (init, defined) in library.module.global_inits.iter().zip(0..) {
+fn init_globals(instance: &mut Instance, module: &Module) {
+    for (init, defined) in module.global_inits.iter().zip(0..) {
         let value = init.eval(&mut Constants(instance));
-        instance.ctx.set(library.module.layout.global(defined), VmGlobal(value.to_le_bytes()));
+        instance.ctx.set(module.layout.global(defined), VmGlobal(value.to_le_bytes()));
     }
 }
 
-fn init_tables(instance: &mut Instance) {
-    let library = Arc::clone(&instance.library);
-    let imported = library.module.imported.tables as usize;
-    for (defined, init) in library.module.table_inits.iter().enumerate() {
+fn init_tables(instance: &mut Instance, module: &Module) {
+    let imported = module.imported.tables as usize;
+    for (defined, init) in module.table_inits.iter().enumerate() {
         let Some(init) = init else { continue };
         let word = init.eval(&mut Constants(instance)) as usize;
         // SAFETY: the domain's own table, which nothing else uses now.
@@ -198,9 +187,8 @@ fn init_tables(instance: &mut Instance) {
     }
 }
 
-fn init_elements(instance: &mut Instance) -> Result<(), Fault> {
-    let library = Arc::clone(&instance.library);
-    for (segment, index) in library.module.elements.iter().zip(0..) {
+fn init_elements(instance: &mut Instance, module: &Module) -> Result<(), Fault> {
+    for (segment, index) in module.elements.iter().zip(0..) {
         if let SegmentMode::Active { target, offset } = &segment.mode {
             let at = offset.eval(&mut Constants(instance)) as u64;
             // SAFETY: the domain's own table, which nothing else uses now.
@@ -211,24 +199,23 @@ fn init_elements(instance: &mut Instance) -> Result<(), Fault> {
                 .ok_or_else(|| Fault::new(Trap::TableOutOfBounds))?;
         }
         if segment.mode != SegmentMode::Passive {
-            instance.dropped_elements[index as usize] = true;
+            instance.drop_elements(index);
         }
     }
     Ok(())
 }
 
-fn init_data(instance: &mut Instance) -> Result<(), Fault> {
-    let library = Arc::clone(&instance.library);
-    let images = Images::of(&library);
-    for (index, segment) in library.module.data.iter().enumerate() {
+fn init_data(instance: &mut Instance, library: &Library) -> Result<(), Fault> {
+    let images = Images::of(library);
+    for (segment, index) in library.module.data.iter().zip(0..) {
         let SegmentMode::Active { target, offset } = &segment.mode else { continue };
-        if !images.covers(index) {
+        if !images.covers(index as usize) {
             let at = offset.eval(&mut Constants(instance)) as u64;
             let bytes = library.module.data_bytes(segment);
             let memory = &instance.memories[*target as usize];
             memory.write(at, bytes).ok_or_else(|| Fault::new(Trap::MemoryOutOfBounds))?;
         }
-        instance.dropped_data[index] = true;
+        instance.drop_data(index);
     }
     Ok(())
 }

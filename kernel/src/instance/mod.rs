@@ -53,10 +53,6 @@ pub struct Instance {
     pub(crate) memories: Vec<Arc<Memory>>,
     /// Tables by index, imported ones first.
     pub(crate) tables: Vec<*mut Table>,
-    /// Which data segments were dropped.
-    pub(crate) dropped_data: Vec<bool>,
-    /// Which element segments were dropped.
-    pub(crate) dropped_elements: Vec<bool>,
 }
 
 // SAFETY: the tables are its domain's, which goes where the instance goes.
@@ -161,8 +157,8 @@ impl Instance {
 
     /// How many items an element segment has left: none once it is dropped.
     pub(crate) fn element_len(&self, segment: u32) -> usize {
-        let dropped = self.dropped_elements[segment as usize];
-        if dropped { 0 } else { self.library.module.elements[segment as usize].items.len() }
+        let dropped = self.ctx.get::<u8>(self.dropped_elements(segment));
+        if dropped != 0 { 0 } else { self.library.module.elements[segment as usize].items.len() }
     }
 
     /// An item of an element segment: the word of a reference.
@@ -175,11 +171,28 @@ impl Instance {
         }
     }
 
+    /// Drops a data segment.
+    pub(crate) fn drop_data(&mut self, segment: u32) {
+        self.ctx.set(self.library.module.layout.dropped(segment), 1_u8);
+    }
+
+    /// Drops an element segment.
+    pub(crate) fn drop_elements(&mut self, segment: u32) {
+        self.ctx.set(self.dropped_elements(segment), 1_u8);
+    }
+
+    fn dropped_elements(&self, segment: u32) -> u32 {
+        let module = &self.library.module;
+        module
+            .layout
+            .dropped(u32::try_from(module.data.len()).expect("the validator bounds segments") + segment)
+    }
+
     /// The bytes that a data segment has left: none once it is dropped.
     pub(crate) fn data(&self, segment: u32) -> &[u8] {
         let module = &self.library.module;
-        let dropped = self.dropped_data[segment as usize];
-        if dropped { &[] } else { module.data_bytes(&module.data[segment as usize]) }
+        let dropped = self.ctx.get::<u8>(module.layout.dropped(segment));
+        if dropped != 0 { &[] } else { module.data_bytes(&module.data[segment as usize]) }
     }
 }
 

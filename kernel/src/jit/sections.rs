@@ -488,6 +488,7 @@ impl Sections<'_> {
             tag_imports: imported.tags,
             tags: count(module.tags.len()) - imported.tags,
             func_refs: count(module.func_ref_order.len()),
+            segments: count(module.data.len() + module.elements.len()),
         };
         module.layout = CtxLayout::new(&module.counts);
         module.shared_globals = (0..module.globals.len()).map(|at| at < imported.globals as usize).collect();

@@ -1,6 +1,6 @@
 //! Heap objects whose addresses compiled code holds: they do not move while they live.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
@@ -12,6 +12,8 @@ use crate::vm::{VmFuncImport, VmFuncRef, VmGlobal, VmMemorySlot, VmTable, VmTag}
 /// As the first line says; and it holds nothing that must be dropped.
 pub unsafe trait Plain: Copy {}
 
+// SAFETY: an integer.
+unsafe impl Plain for u8 {}
 // SAFETY: an integer.
 unsafe impl Plain for u32 {}
 // SAFETY: an integer.
@@ -51,8 +53,11 @@ impl Block {
         let layout =
             Layout::from_size_align(bytes.max(16) as usize, 16).expect("32 bits of size, a small alignment");
         // SAFETY: the size is not 0.
-        let base =
-            NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        let base = NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        // Not `alloc_zeroed`: an allocator keeps small blocks that were given back, but gives them out again faster if they
+        // need not be zero.
+        // SAFETY: just allocated with this size.
+        unsafe { base.write_bytes(0, layout.size()) };
         Block { base, layout }
     }
 

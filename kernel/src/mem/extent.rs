@@ -7,7 +7,7 @@
 //!
 //! Making and unmapping 4 GiB reservations costs far more than resetting one, so an extent of the usual size
 //! goes to the pool with its protections and its image as they are: the next memory of the same library needs
-//! one `madvise`, which was done already when the extent came back.
+//! one `madvise`, which was done already when the extent came back, unless nobody had stored to it.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -130,13 +130,13 @@ impl Extent {
         self.reservation.addresses()
     }
 
-    /// Ends its use: to the pool if that has room, back to the system otherwise.
-    pub fn give(self) {
+    /// Ends its use: to the pool if that has room, back to the system otherwise. `pristine` says that nobody has stored to it.
+    pub fn give(self, pristine: bool) {
         if self.capacity() != MEMORY32_BYTES {
             return;
         }
         // SAFETY: its user gave it up. If the contents cannot be dropped the extent is not used again.
-        if unsafe { self.reservation.discard(0..self.accessible) }.is_err() {
+        if !pristine && unsafe { self.reservation.discard(0..self.accessible) }.is_err() {
             return;
         }
         let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,7 @@
 //! Linear memories. The base never moves and the length only grows, so compiled code may keep the base.
 
 use std::sync::atomic::Ordering::{Acquire, Release};
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::MemError;
@@ -56,6 +56,10 @@ pub struct Memory {
     /// Taken when the memory is dropped. The lock orders growth.
     extent: Mutex<Option<Extent>>,
     addresses: std::ops::Range<usize>,
+    /// The host has stored to it, or may have.
+    written: AtomicBool,
+    /// No guest code has stored to it.
+    unvisited: AtomicBool,
 }
 
 // SAFETY: the length is atomic, growth is under a lock. The bytes are reached through raw pointers, by guest
@@ -77,7 +81,9 @@ impl Memory {
         let bytes = usize::try_from(bytes).expect("no more than MEMORY64_BYTES");
         let extent = Extent::take(ty.capacity(), bytes, image)?;
         let vm = VmMemory { base: extent.base(), bytes: AtomicUsize::new(bytes) };
-        Ok(Memory { vm, ty, addresses: extent.addresses(), extent: Mutex::new(Some(extent)) })
+        let (written, unvisited) = (AtomicBool::new(false), AtomicBool::new(false));
+        let addresses = extent.addresses();
+        Ok(Memory { vm, ty, addresses, extent: Mutex::new(Some(extent)), written, unvisited })
     }
 
     /// Its type, with the minimum that it began with.
@@ -170,11 +176,17 @@ impl Memory {
     /// Byte for byte atomic, so that it may be used while other threads load.
     pub fn write(&self, at: u64, bytes: &[u8]) -> Option<()> {
         let to = self.check(at, bytes.len() as u64)?.cast::<AtomicU8>();
+        self.written.store(true, Ordering::Relaxed);
         for (index, byte) in bytes.iter().enumerate() {
             // SAFETY: the bytes were just checked, and an accessible page stays so while the memory lives.
             unsafe { &*to.add(index) }.store(*byte, Ordering::Relaxed);
         }
         Some(())
+    }
+
+    /// Nobody needs to empty it: no guest code has run that could store to it, and none will.
+    pub(crate) fn stays_unvisited(&self) {
+        self.unvisited.store(true, Ordering::Relaxed);
     }
 
     /// All bytes.
@@ -196,6 +208,7 @@ impl Memory {
     #[must_use]
     #[expect(clippy::mut_from_ref, reason = "the bytes are outside of this object, as for a cell")]
     pub unsafe fn as_mut_slice(&self) -> &mut [u8] {
+        self.written.store(true, Ordering::Relaxed);
         // SAFETY: the accessible bytes; that nothing else uses them is the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.vm.base, self.bytes()) }
     }
@@ -203,8 +216,9 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
+        let pristine = *self.unvisited.get_mut() && !*self.written.get_mut();
         if let Some(extent) = self.extent.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
-            extent.give();
+            extent.give(pristine);
         }
     }
 }

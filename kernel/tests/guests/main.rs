@@ -3,6 +3,7 @@
 //! Each module of tests is about one part of the kernel; [`World`] is what they share.
 
 mod churn;
+mod emptying;
 mod faulting;
 mod hosting;
 mod linking;

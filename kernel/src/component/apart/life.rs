@@ -30,7 +30,7 @@ impl Peers {
     }
 }
 
-struct EnteredProxy<'p>(Held<'p, Option<Proxy>>);
+struct EnteredProxy<'p>(Held<'p, Option<Box<Proxy>>>);
 
 impl EnteredProxy<'_> {
     fn get(&mut self) -> &mut Proxy {
@@ -60,7 +60,7 @@ pub(in crate::component) fn begin(peers: &Peers, number: u32) -> Result<(), Laun
     let (proxy, confinement) =
         Proxy::begin(line, peers, &order).map_err(|fault| refused(fault.to_string()))?;
     peers.standing(number).confine(confinement);
-    *peers.proxy_of(number).lock() = Some(proxy);
+    *peers.proxy_of(number).lock() = Some(Box::new(proxy));
     Ok(())
 }
 
@@ -103,7 +103,7 @@ pub(in crate::component) fn step(peers: &Peers, number: u32, index: usize) -> Re
 pub(in crate::component) fn restart(peers: &Peers, number: u32, why: &Trap) -> Result<u32, LaunchError> {
     if let Some(old) = { peers.proxy_of(number).lock().take() } {
         peers.standing(number).end(why);
-        bury(peers, old);
+        bury(peers, *old);
     }
     let generation = peers.next_life(number);
     let launch = || {
@@ -120,7 +120,7 @@ pub(in crate::component) fn restart(peers: &Peers, number: u32, why: &Trap) -> R
             let gone = Trap::Gone(format!("it could not be started again: {error}"));
             peers.standing(number).end(&gone);
             if let Some(half) = { peers.proxy_of(number).lock().take() } {
-                bury(peers, half);
+                bury(peers, *half);
             }
             Err(error)
         }

@@ -26,7 +26,6 @@ use crate::component::port::EdgePolicy;
 use crate::component::running::Running;
 use crate::component::tree::step;
 use crate::host::{DropResource, HostCall, HostFunc};
-use crate::instance::InstanceIndex;
 use crate::instance::images::Images;
 use crate::jit::engine::Engine;
 use crate::jit::module::Entity;
@@ -44,7 +43,6 @@ pub struct Resident {
     peers: Arc<Peers>,
     server: Server,
     funcs: Vec<Arc<ExportedFunc>>,
-    loaded: Vec<InstanceIndex>,
     call_ns: Option<u64>,
     domain: u32,
     /// When its standing was last told of.
@@ -137,7 +135,6 @@ impl Resident {
             server: Server::new(Arc::clone(&peers), order.domain),
             peers,
             funcs,
-            loaded: Vec::new(),
             call_ns: order.call_ns,
             domain: order.domain,
             told: 0,
@@ -199,7 +196,7 @@ impl Resident {
             Err(trap) => return Outcome::Refused(trap.to_string()),
         };
         for (_, next) in steps.iter().filter(|(number, _)| *number == self.domain) {
-            match step(&mut domain, &mut self.loaded, next) {
+            match step(&mut domain, next) {
                 Ok(()) => (),
                 Err(LaunchError::Fault(fault)) => return Outcome::Fault(fault),
                 Err(LaunchError::Resource(why)) => return Outcome::Refused(why),
@@ -290,18 +287,14 @@ fn prepare(engine: &Engine, linked: &Linked, domain: u32) -> Result<(), String> 
                 let _ = Images::of(library);
                 libraries.push(library);
             }
-            Step::Func { def: CoreDef::Export { instance, name }, .. } => {
+            Step::Func { def: CoreDef::Export { instance, entity: Entity::Func(func) }, .. } => {
                 let library = libraries.get(*instance as usize);
-                if let Some((library, Entity::Func(func))) =
-                    library.and_then(|library| Some((library, library.module.export(name)?)))
-                {
-                    signatures.push(library.module.func_sig(func));
-                }
+                signatures.extend(library.map(|library| library.module.func_sig(*func)));
             }
             Step::Func { def: CoreDef::Adapter(index), .. } => {
                 signatures.push(linked.domains[domain as usize].adapter_sigs[*index as usize]);
             }
-            Step::Memory { .. } => {}
+            Step::Func { .. } | Step::Memory { .. } => {}
         }
     }
     signatures

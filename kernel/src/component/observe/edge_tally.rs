@@ -2,7 +2,7 @@
 
 use std::mem::offset_of;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::latency::{Latency, Percentiles};
 use crate::sched::park::now_ns;
@@ -23,6 +23,8 @@ pub(crate) struct Tally {
     next: AtomicU64,
     failures: AtomicU64,
     latency: OnceLock<Box<Latency>>,
+    /// What is done with its calls ([`super::watcher::mode`]).
+    mode: AtomicU8,
 }
 
 const _: () = {
@@ -78,6 +80,17 @@ impl Tally {
     #[cold]
     fn took(&self, ns: u64) {
         self.latency.get_or_init(Box::default).record(ns);
+    }
+
+    /// What is done with its calls ([`super::watcher::mode`]).
+    #[inline]
+    pub fn mode(&self) -> u8 {
+        self.mode.load(Ordering::Relaxed)
+    }
+
+    /// Has something else done with its calls.
+    pub fn set_mode(&self, mode: u8) {
+        self.mode.store(mode, Ordering::SeqCst);
     }
 
     /// Calls and failures so far.

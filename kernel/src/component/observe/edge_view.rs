@@ -47,7 +47,7 @@ fn view<'t>(peers: &Peers, number: u32, edge: &'t KnownEdge) -> EdgeView<'t> {
     let (calls, failures) = tally.counts();
     let counted = match edge.way.is_counted() {
         true => Counted::Always,
-        false if peers.watch.mode(number) != 0 => Counted::Watched,
+        false if tally.mode() != 0 => Counted::Watched,
         false => Counted::Unwatched,
     };
     EdgeView { number, edge, counted, calls, failures, latency: tally.percentiles() }

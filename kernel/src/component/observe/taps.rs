@@ -67,7 +67,7 @@ pub(in super::super) fn begin(domain: &mut Domain, adapter: u32, params: &[u64])
     let edge = program.edges.get(adapter as usize).copied().flatten();
     let open = edge.map(|edge| {
         let fused = running.linked.edges.get(edge as usize).is_some_and(|known| known.way == Way::Fused);
-        let traced = (running.watch.mode(edge) & mode::TRACE != 0).then(|| {
+        let traced = (running.tallies[edge as usize].mode() & mode::TRACE != 0).then(|| {
             let look = |known: Known<'_>| {
                 let mut side = Peeking { domain, endpoint: known.caller };
                 peek::params(&mut side, known.ty, known.params, params, TRACED_CHARS)
@@ -144,7 +144,8 @@ pub(in super::super) fn entered(
     args: &[Value],
     work: impl FnOnce(&mut Domain) -> Result<Option<Value>, Fault>,
 ) -> Result<Option<Value>, Fault> {
-    let traced = func.edge.filter(|edge| Running::of(domain).watch.mode(*edge) & mode::TRACE != 0);
+    let traced =
+        func.edge.filter(|edge| Running::of(domain).tallies[*edge as usize].mode() & mode::TRACE != 0);
     let Some(edge) = traced else { return work(domain) };
     let args = peek::given(&func.ty, args, TRACED_CHARS).into_boxed_str();
     let began_ns = now_ns();

@@ -6,14 +6,16 @@
 //! rewritten, in this life of the domain and in the next ones.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::super::link::implementers;
 use super::super::linked::LinkedDomain;
 use super::super::peers::Peers;
+use super::super::running::Running;
 use super::super::tree::Tree;
+use super::edge_tally::Tally;
 use super::feed::{CallEvent, Feed};
 use super::known_edge::KnownEdge;
 use crate::jit::compile_error::CompileError;
@@ -29,9 +31,8 @@ pub(in super::super) mod mode {
 }
 
 /// Who watches a tree.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in super::super) struct Watch {
-    modes: Box<[AtomicU8]>,
     /// Held for moments only: guests wait for it.
     feeds: Mutex<Vec<Arc<Feed>>>,
     /// Held by whoever makes the tree follow the feeds.
@@ -41,19 +42,8 @@ pub(in super::super) struct Watch {
 }
 
 impl Watch {
-    /// Nobody watches these edges.
-    pub fn new(edges: usize) -> Watch {
-        let modes = (0..edges).map(|_| AtomicU8::new(0)).collect();
-        Watch { modes, feeds: Mutex::default(), tuning: Mutex::default(), active: AtomicBool::new(false) }
-    }
-
     fn feeds(&self) -> MutexGuard<'_, Vec<Arc<Feed>>> {
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What is done with an edge's calls ([`mode`]).
-    pub fn mode(&self, edge: u32) -> u8 {
-        self.modes.get(edge as usize).map_or(0, |mode| mode.load(Ordering::Relaxed))
     }
 
     /// Tells whoever wants to know of a call.
@@ -65,13 +55,13 @@ impl Watch {
         first.push(event);
     }
 
-    /// Sets the modes to what the feeds want.
-    fn set_modes(&self, feeds: &[Arc<Feed>]) {
+    /// Sets the modes of edges to what the feeds want.
+    fn set_modes(&self, tallies: &[Tally], feeds: &[Arc<Feed>]) {
         self.active.store(!feeds.is_empty(), Ordering::SeqCst);
-        for (edge, mode) in self.modes.iter().enumerate() {
+        for (edge, tally) in tallies.iter().enumerate() {
             let wanted = feeds.iter().filter(|feed| feed.wants(edge));
             let bits = wanted.map(|feed| if feed.traces() { mode::COUNT | mode::TRACE } else { mode::COUNT });
-            mode.store(bits.fold(0, |all, bits| all | bits), Ordering::SeqCst);
+            tally.set_mode(bits.fold(0, |all, bits| all | bits));
         }
     }
 
@@ -84,21 +74,21 @@ impl Watch {
             false => &program.adapters,
         }
     }
+}
 
-    /// What is to be called in place of an adapter of this domain.
-    fn code(&self, program: &LinkedDomain, adapter: u32) -> *const u8 {
-        let watched = |edge: &Option<u32>| edge.is_some_and(|edge| self.mode(edge) != 0);
-        let Some(tapped) = program.tapped.get().filter(|_| program.edges.iter().any(watched)) else {
-            return program.adapters.func(adapter);
-        };
-        let index = adapter as usize;
-        match program.specs.get(index) {
-            Some(_) if program.edges.get(index).is_some_and(watched) => {
-                tapped.func(adapter + program.specs.len() as u32)
-            }
-            Some(AdapterSpec::Call { .. }) => tapped.func(adapter),
-            _ => program.adapters.func(adapter),
+/// What is to be called in place of an adapter of this domain.
+fn code(peers: &Peers, program: &LinkedDomain, adapter: u32) -> *const u8 {
+    let watched = |edge: &Option<u32>| edge.is_some_and(|edge| peers.mode(edge) != 0);
+    let Some(tapped) = program.tapped.get().filter(|_| program.edges.iter().any(watched)) else {
+        return program.adapters.func(adapter);
+    };
+    let index = adapter as usize;
+    match program.specs.get(index) {
+        Some(_) if program.edges.get(index).is_some_and(watched) => {
+            tapped.func(adapter + program.specs.len() as u32)
         }
+        Some(AdapterSpec::Call { .. }) => tapped.func(adapter),
+        _ => program.adapters.func(adapter),
     }
 }
 
@@ -111,21 +101,23 @@ fn tune(peers: &Peers, number: u32) {
     if let Some(tapped) = program.tapped.get() {
         adapters.extend((0..2 * count).map(|func| (tapped.func(func), func % count)));
     }
-    let other = |code| adapters.get(&code).map(|adapter| peers.watch.code(program, *adapter));
-    peers.standing(number).slots.replace(&other);
+    let other = |now| adapters.get(&now).map(|adapter| code(peers, program, *adapter));
+    peers.standing(number).replace(&other);
 }
 
 /// An instance was loaded: if somebody watches, what it calls is looked at too. To be called after it is among the slots.
-pub(in super::super) fn loaded(peers: &Peers, number: u32) {
-    if peers.watch.active.load(Ordering::SeqCst) {
-        tune(peers, number);
+pub(in super::super) fn loaded(running: &Running) {
+    if running.watch.active.load(Ordering::SeqCst)
+        && let Some(peers) = running.peers.upgrade()
+    {
+        tune(&peers, running.number);
     }
 }
 
 /// Makes the second set of adapters of every domain that needs it and has none.
 fn prepare(peers: &Peers) -> Result<(), CompileError> {
     for (program, number) in peers.linked.domains.iter().zip(0..) {
-        let watched = |edge: &Option<u32>| edge.is_some_and(|edge| peers.watch.mode(edge) != 0);
+        let watched = |edge: &Option<u32>| edge.is_some_and(|edge| peers.mode(edge) != 0);
         if program.tapped.get().is_none() && program.edges.iter().any(watched) {
             let implementers = implementers(&peers.linked.resources, number);
             let made =
@@ -145,7 +137,7 @@ fn change(peers: &Peers, how: impl FnOnce(&mut Vec<Arc<Feed>>)) -> Result<(), Co
         how(&mut feeds);
         feeds.clone()
     };
-    peers.watch.set_modes(&feeds);
+    peers.watch.set_modes(&peers.tallies, &feeds);
     let prepared = prepare(peers);
     (0..peers.count()).for_each(|number| tune(peers, number));
     prepared
