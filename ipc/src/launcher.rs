@@ -1,4 +1,4 @@
-//! Launching a tree on a thread of the machine: guest code runs before the tree is up.
+//! Launching a tree: on a thread of the machine, if guest code runs before the tree is up.
 
 use std::any::Any;
 use std::sync::{Arc, mpsc};
@@ -42,11 +42,15 @@ impl Body for Launcher {
     }
 }
 
-/// Launches a tree on a thread of its own; blocks the OS thread until that has ended.
+/// Launches a tree: on a thread of its own, for which the OS thread is blocked, or right here if that runs no guest code and
+/// waits for no other OS process.
 ///
 /// # Errors
 /// Those of [`Tree::launch`]; the machine's end.
 pub(crate) fn launch(machine: &Machine, share: Share, launch: Launch, host: Box<dyn Any + Send>) -> Outcome {
+    if !launch.linked.starts_code() && launch.apart.domains.is_empty() {
+        return Tree::launch_within(&launch.engine, launch.linked, host, &launch.quotas);
+    }
     let (outcome, launched) = mpsc::channel();
     let launcher = Launcher { launch, host: Some(host), outcome };
     let thread = machine.spawn(machine.account(share), Box::new(launcher));

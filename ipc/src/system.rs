@@ -111,7 +111,8 @@ impl System {
     }
 
     /// Brings a linked component up and lets it run, every domain on `placement`. Its start functions run on a thread
-    /// of the machine, so they are pre-empted, and end with the system. Blocks the OS thread.
+    /// of the machine, so they are pre-empted, and end with the system; without any the OS thread brings it up itself. Blocks the
+    /// OS thread.
     ///
     /// # Errors
     /// Address space is exhausted, or a start function or initialiser trapped.

@@ -319,6 +319,14 @@ impl Linked {
         self.steps.iter().filter(|(number, _)| *number == domain).count()
     }
 
+    /// Whether a launch runs code of guests: start functions.
+    #[must_use]
+    pub fn starts_code(&self) -> bool {
+        let starts =
+            |step: &Step| matches!(step, Step::Load { library, .. } if library.module.start.is_some());
+        self.steps.iter().any(|(_, step)| starts(step))
+    }
+
     /// How many domains the tree has.
     #[must_use]
     pub fn domains(&self) -> usize {
