@@ -18,6 +18,8 @@ pub const GUEST_STACK_BYTES: usize = 1 << 20;
 pub const HOST_HEADROOM_BYTES: usize = 1 << 20;
 /// Unmapped bytes below every stack.
 pub const STACK_GUARD_BYTES: usize = 64 << 10;
+/// A stack on which guest code faulted keeps its memory for the next call if no more than this was in use.
+pub const KEPT_STACK_BYTES: usize = 64 << 10;
 /// Unused guest stacks that one OS thread keeps for itself.
 pub const POOLED_STACKS_PER_THREAD: usize = 4;
 /// Accounts between which one turn is divided where threads hand the processor over.

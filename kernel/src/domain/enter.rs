@@ -8,6 +8,7 @@ use super::Domain;
 use super::externs::Func;
 use super::signatures::{Signature, mask};
 use crate::arch::Entry;
+use crate::limits::KEPT_STACK_BYTES;
 use crate::mem::MemError;
 use crate::mem::stack::{GuestStack, StackBounds};
 use crate::trap::activation::{Activation, Faulted, Target};
@@ -232,8 +233,10 @@ impl Domain {
         self.stacks.push(StackInUse { usable: stack.usable(), guard: stack.guard(), quota });
         // SAFETY: the caller's promises; the stack's limit is set.
         let result = unsafe { Activation::run(target, values, Some(stack.usable().end), 0, process) };
-        if result.is_err() {
-            // It may have been deep recursion, whose memory is worth giving back.
+        if let Err(faulted) = &result
+            && stack.usable().end.saturating_sub(faulted.capture.sp) > KEPT_STACK_BYTES
+        {
+            // It was deep recursion, whose memory is worth giving back.
             stack.shrink();
         }
         stack.give();

@@ -23,6 +23,8 @@ pub struct Capture {
     pub signal: i32,
     /// The instruction.
     pub pc: usize,
+    /// The stack pointer there.
+    pub sp: usize,
     /// All general registers there, if it faulted.
     pub registers: Option<GeneralRegisters>,
     /// The address that it accessed, where the signal has one.
@@ -41,7 +43,7 @@ impl Capture {
         // SAFETY: the frame pointer is a guest frame's: compiled code keeps it always. All from the stack
         // pointer to the frame of `enter` is stack in use.
         unsafe { walk(registers.fp(), registers.sp(), outer_fp, &mut push) };
-        Capture { signal, pc, registers: Some(registers.general()), address, frames }
+        Capture { signal, pc, sp: registers.sp(), registers: Some(registers.general()), address, frames }
     }
 
     /// The same of a thread that was pre-empted and is not to go on.
@@ -53,7 +55,8 @@ impl Capture {
         suspended.unlinked_caller().into_iter().for_each(&mut push);
         // SAFETY: as in `take`: the thread stands where it was interrupted.
         unsafe { walk(suspended.fp, suspended.sp(), outer_fp, &mut push) };
-        Capture { signal: CUT_OFF, pc: suspended.pc, registers: None, address: 0, frames }
+        let (pc, sp) = (suspended.pc, suspended.sp());
+        Capture { signal: CUT_OFF, pc, sp, registers: None, address: 0, frames }
     }
 }
 
