@@ -105,6 +105,7 @@ impl Handles {
     }
 
     /// How many scopes are open.
+    #[inline]
     #[must_use]
     pub fn depth(&self) -> usize {
         self.scopes.len()
@@ -112,6 +113,7 @@ impl Handles {
 
     /// Closes the scopes above `depth` after a fault. All who lent or borrowed in them are gone, or are the host, but
     /// what was lent is given back all the same.
+    #[inline]
     pub fn unwind(&mut self, depth: usize) {
         while self.scopes.len() > depth {
             let _ = self.exit();

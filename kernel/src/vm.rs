@@ -131,6 +131,29 @@ pub mod ctx {
     pub const DYNAMIC: u32 = 32;
 }
 
+/// The fixed part of a `VmDomain` as far as the way into a guest needs it.
+#[derive(Debug)]
+#[repr(C)]
+pub struct VmDomainHead {
+    /// Lowest stack pointer that guest code may have.
+    pub stack_limit: usize,
+    /// Frame pointer of the stub that last called out to the host.
+    pub exit_fp: usize,
+    /// Table of built-in functions.
+    pub builtins: *const u8,
+    /// The kernel's record of the domain; null as long as nobody has entered it.
+    pub domain: *mut crate::domain::Domain,
+}
+
+const _: () = {
+    use std::mem::offset_of;
+    assert!(offset_of!(VmDomainHead, stack_limit) == domain::STACK_LIMIT as usize);
+    assert!(offset_of!(VmDomainHead, exit_fp) == domain::EXIT_FP as usize);
+    assert!(offset_of!(VmDomainHead, builtins) == domain::BUILTINS as usize);
+    assert!(offset_of!(VmDomainHead, domain) == domain::DOMAIN as usize);
+    assert!(size_of::<VmDomainHead>() <= domain::DYNAMIC as usize);
+};
+
 /// Offsets of the fixed part of a `VmDomain`.
 pub mod domain {
     /// Lowest stack pointer that guest code may have.

@@ -309,7 +309,7 @@ impl Arrival<'_> {
             return Arrived::failed(*fault);
         }
         let arrived = self.invoke(domain, slots);
-        match call::close(domain, self.func, &opened, arrived.fault()) {
+        match call::close(domain, self.func, &opened, arrived.fault(), (0, 0)) {
             Ok(()) => arrived,
             Err(fault) => Arrived::failed(*fault),
         }

@@ -65,7 +65,7 @@ pub(super) fn guarded<T>(
     let mut opened = Opened::default();
     open(domain, func, &mut opened)?;
     let result = work(domain);
-    close(domain, func, &opened, result.as_ref().err())?;
+    close(domain, func, &opened, result.as_ref().err(), (0, 0))?;
     result
 }
 
@@ -108,7 +108,8 @@ fn unopened(domain: &Domain, func: &ExportedFunc) -> Fault {
     }
 }
 
-/// Ends it, with the fault that it ended with, if it did.
+/// Ends it, with the fault that it ended with, if it did; `carried` is what is yet to be counted of what came with it and of
+/// its result, bytes.
 ///
 /// # Errors
 /// A borrow is left in a callee that returned.
@@ -118,6 +119,7 @@ pub(super) fn close(
     func: &ExportedFunc,
     opened: &Opened,
     fault: Option<&Fault>,
+    carried: (u64, u64),
 ) -> Result<(), Box<Fault>> {
     let process = func.callee.process;
     if let Some(fault) = fault {
@@ -130,10 +132,15 @@ pub(super) fn close(
     running.standing.leave(opened.before);
     if let Some(meter) = running.standing.meter(process) {
         ProcessMeter::count(&meter.calls, 1);
+        ProcessMeter::count(&meter.bytes_in, carried.0);
+        ProcessMeter::count(&meter.bytes_out, carried.1);
     }
     let closed = if func.lends && fault.is_none() { running.handles.exit() } else { Ok(()) };
     running.handles.unwind(opened.scopes);
-    closed.map_err(|trap| Box::new(blame(domain, process, trap)))
+    match closed {
+        Ok(()) => Ok(()),
+        Err(trap) => Err(Box::new(blame(domain, process, trap))),
+    }
 }
 
 fn call_in_scope(domain: &mut Domain, func: &ExportedFunc, args: &[Value]) -> Result<Option<Value>, Fault> {
@@ -216,6 +223,7 @@ pub(super) fn count_bytes(domain: &Domain, func: &ExportedFunc, bytes_in: u64, b
 }
 
 /// A trap that a process's values caused outside its code: it never runs again.
+#[cold]
 pub(super) fn blame(domain: &mut Domain, process: u32, trap: Trap) -> Fault {
     // The host's own mistakes, and faults that were laid at a door already, are nobody's.
     let guilty = !matches!(trap, Trap::Host(_)) && domain.flags(process) & MAY_ENTER != 0;

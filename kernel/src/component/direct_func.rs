@@ -7,7 +7,7 @@ use abi::fault::{Fault, Trap};
 use abi::limits::MAX_FLAT_PARAMS;
 use abi::typed::{Typed, exported};
 
-use super::call::{Opened, blame, close, count_bytes, open};
+use super::call::{Opened, blame, close, open};
 use super::guest::{Guest, call_in_place};
 use super::linked::ExportedFunc;
 use super::tree::Tree;
@@ -52,8 +52,8 @@ impl<P: Typed, R: Typed> DirectFunc<P, R> {
         } else {
             self.run::<MAX_FLAT_PARAMS>(domain, params)
         };
-        count_bytes(domain, func, P::LAYOUT.size.into(), R::LAYOUT.size.into());
-        close(domain, func, &opened, result.as_ref().err().map(|fault| &**fault))?;
+        let carried = (P::LAYOUT.size.into(), R::LAYOUT.size.into());
+        close(domain, func, &opened, result.as_ref().err().map(|fault| &**fault), carried)?;
         result.map_err(|fault| *fault)
     }
 

@@ -86,6 +86,7 @@ unsafe impl Send for Ready {}
 ///
 /// # Errors
 /// The guest's fault.
+#[inline]
 pub(super) fn call_in_place(
     domain: &mut Domain,
     process: u32,

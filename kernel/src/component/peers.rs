@@ -84,12 +84,14 @@ pub(super) struct Entered<'p>(Held<'p, Option<Domain>>);
 
 impl Deref for Entered<'_> {
     type Target = Domain;
+    #[inline]
     fn deref(&self) -> &Domain {
         self.0.as_ref().expect("only what is there is entered")
     }
 }
 
 impl DerefMut for Entered<'_> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut Domain {
         self.0.as_mut().expect("only what is there is entered")
     }

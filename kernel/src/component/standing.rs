@@ -304,6 +304,7 @@ impl Standing {
 
     /// A thread enters a process from outside its domain; gives which one it was in before. Only whoever executes the
     /// domain enters.
+    #[inline]
     pub fn enter(&self, process: u32) -> u32 {
         let before = self.serving.load(Ordering::Relaxed);
         self.serving.store(process + 1, Ordering::Relaxed);
@@ -311,6 +312,7 @@ impl Standing {
     }
 
     /// It is back.
+    #[inline]
     pub fn leave(&self, before: u32) {
         self.serving.store(before, Ordering::Relaxed);
     }

@@ -13,7 +13,7 @@ use crate::mem::MemError;
 use crate::mem::stack::{GuestStack, StackBounds};
 use crate::trap::activation::{Activation, Faulted, Target};
 use crate::trap::handler::prepare_thread;
-use crate::vm::domain::{DOMAIN, EXIT_FP, STACK_LIMIT};
+use crate::vm::VmDomainHead;
 
 /// A guest stack that has frames of the domain on it.
 #[derive(Clone, Debug)]
@@ -161,10 +161,10 @@ impl Domain {
     ) -> Result<(), Box<Fault>> {
         prepare_thread().map_err(no_memory)?;
         let this: *mut Domain = self;
-        self.record.set(DOMAIN.cast_unsigned(), this);
+        self.head().domain = this;
         let here = (&raw const this) as usize;
         let nested = self.stacks.last().is_some_and(|stack| stack.usable.contains(&here));
-        let (limit, exit_fp) = (self.word(STACK_LIMIT), self.word(EXIT_FP));
+        let VmDomainHead { stack_limit, exit_fp, .. } = *self.head();
         let result = if nested {
             // SAFETY: the caller's promises; we are on a guest stack of this domain, whose limit is set.
             unsafe { Activation::run(target, values, None, exit_fp, process) }
@@ -172,8 +172,8 @@ impl Domain {
             // SAFETY: the caller's promises.
             unsafe { self.run_on_stack(process, target, values) }?
         };
-        self.record.set(STACK_LIMIT.cast_unsigned(), limit);
-        self.record.set(EXIT_FP.cast_unsigned(), exit_fp);
+        let head = self.head();
+        (head.stack_limit, head.exit_fp) = (stack_limit, exit_fp);
         match result {
             Ok(()) => {
                 self.stacks.truncate(self.stacks.len() - usize::from(!nested));
@@ -201,16 +201,16 @@ impl Domain {
         let (quota, here) = (self.stack_quota(process), (&raw const process) as usize);
         let allowed = quota.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let limit = stack.guest_limit().max(here.saturating_sub(allowed));
-        let (outer_limit, exit_fp) = (self.word(STACK_LIMIT), self.word(EXIT_FP));
-        self.record.set(STACK_LIMIT.cast_unsigned(), limit);
-        self.record.set(EXIT_FP.cast_unsigned(), 0_usize);
+        let VmDomainHead { stack_limit, exit_fp, .. } = *self.head();
+        let head = self.head();
+        (head.stack_limit, head.exit_fp) = (limit, 0);
         self.stacks.push(StackInUse { usable: stack.usable(), guard: stack.guard(), quota });
         let result = work(self);
         self.stacks.pop();
         // A fault in there was not one of a call that a host function made.
         self.nested = None;
-        self.record.set(STACK_LIMIT.cast_unsigned(), outer_limit);
-        self.record.set(EXIT_FP.cast_unsigned(), exit_fp);
+        let head = self.head();
+        (head.stack_limit, head.exit_fp) = (stack_limit, exit_fp);
         result
     }
 
@@ -229,7 +229,7 @@ impl Domain {
         let quota = self.stack_quota(process);
         let allowed = quota.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let limit = stack.guest_limit().max(stack.usable().end.saturating_sub(allowed));
-        self.record.set(STACK_LIMIT.cast_unsigned(), limit);
+        self.head().stack_limit = limit;
         self.stacks.push(StackInUse { usable: stack.usable(), guard: stack.guard(), quota });
         // SAFETY: the caller's promises; the stack's limit is set.
         let result = unsafe { Activation::run(target, values, Some(stack.usable().end), 0, process) };
@@ -241,10 +241,6 @@ impl Domain {
         }
         stack.give();
         Ok(result)
-    }
-
-    fn word(&self, offset: i32) -> usize {
-        self.record.get(offset.cast_unsigned())
     }
 
     /// What is not known to be right: a signature that is called for the first time, references, mistakes.

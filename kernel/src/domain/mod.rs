@@ -45,7 +45,7 @@ use crate::jit::engine::Engine;
 use crate::mem::block::{Block, Pinned};
 use crate::mem::linear::Memory;
 use crate::quota::{DomainQuota, Quota};
-use crate::vm::{DomainLayout, VmFuncImport, VmMemorySlot, ctx, domain, flags};
+use crate::vm::{DomainLayout, VmDomainHead, VmFuncImport, VmMemorySlot, ctx, domain, flags};
 
 /// A set of core instances that fault together.
 pub struct Domain {
@@ -162,6 +162,14 @@ impl Domain {
         self.record.base()
     }
 
+    /// The fixed part of the `VmDomain`.
+    #[inline]
+    fn head(&mut self) -> &mut VmDomainHead {
+        // SAFETY: every layout begins with these words, of which any bits are values; compiled code that uses them does not
+        // run now, or waits for who calls us.
+        unsafe { &mut *self.record.base().cast() }
+    }
+
     /// Where the `VmDomain` holds what.
     #[must_use]
     pub fn layout(&self) -> &DomainLayout {
@@ -227,6 +235,7 @@ impl Domain {
     }
 
     /// The flags ([`flags`]) of a process.
+    #[inline]
     #[must_use]
     pub fn flags(&self, process: u32) -> u32 {
         self.record.get(self.layout.flags(process))
@@ -347,8 +356,7 @@ impl Domain {
 impl Drop for Domain {
     fn drop(&mut self) {
         // Who enters it writes that down for the built-ins.
-        let entered: *mut Domain = self.record.get(domain::DOMAIN.cast_unsigned());
-        if entered.is_null() {
+        if self.head().domain.is_null() {
             // One that is shared may be used by other domains.
             let own = self.memories().filter(|memory| !memory.ty().shared);
             own.for_each(|memory| memory.stays_unvisited());

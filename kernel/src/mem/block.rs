@@ -83,16 +83,20 @@ impl Block {
     ///
     /// # Panics
     /// If it is not inside, or not aligned.
+    #[inline]
     #[must_use]
     pub fn at<T: Plain>(&self, offset: u32) -> *mut T {
         let offset = offset as usize;
         let inside = offset + size_of::<T>() <= self.layout.size() && offset.is_multiple_of(align_of::<T>());
-        assert!(inside, "offset {offset} of a record of {} bytes", self.layout.size());
+        if !inside {
+            outside(offset, self.layout.size());
+        }
         // SAFETY: inside, as was just checked.
         unsafe { self.base.as_ptr().add(offset).cast() }
     }
 
     /// The `T` at `offset`.
+    #[inline]
     #[must_use]
     pub fn get<T: Plain>(&self, offset: u32) -> T {
         // SAFETY: `at` checks the place; any bits are a `T`. Compiled code that stores here does not run now,
@@ -101,6 +105,7 @@ impl Block {
     }
 
     /// Stores a `T` at `offset`.
+    #[inline]
     pub fn set<T: Plain>(&mut self, offset: u32, value: T) {
         // SAFETY: `at` checks the place. Compiled code that loads from here does not run now, or on this
         // thread only.
@@ -113,6 +118,12 @@ impl Drop for Block {
         // SAFETY: allocated in `new` with this layout.
         unsafe { dealloc(self.base.as_ptr(), self.layout) }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn outside(offset: usize, bytes: usize) -> ! {
+    panic!("offset {offset} of a record of {bytes} bytes")
 }
 
 /// A heap object that compiled code, or a record that it uses, points to. Unlike a `Box`, it may be pointed

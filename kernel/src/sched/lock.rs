@@ -96,6 +96,15 @@ impl<T: ?Sized> ParkingLock<T> {
         }
     }
 
+    fn give_back(&self) {
+        if self.state.swap(FREE, Ordering::AcqRel) != WANTED {
+            return;
+        }
+        // All of them: some have it already, or went away, and would not pass it on.
+        let waiters = std::mem::take(&mut *self.waiters.lock().unwrap_or_else(PoisonError::into_inner));
+        waiters.iter().for_each(Waiter::wake);
+    }
+
     fn change(&self, from: u8, to: u8) -> bool {
         self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
@@ -109,6 +118,7 @@ impl<T: Default> Default for ParkingLock<T> {
 
 impl<T: ?Sized> Deref for Held<'_, T> {
     type Target = T;
+    #[inline]
     fn deref(&self) -> &T {
         // SAFETY: who holds the lock is alone with the value.
         unsafe { &*self.lock.value.get() }
@@ -116,6 +126,7 @@ impl<T: ?Sized> Deref for Held<'_, T> {
 }
 
 impl<T: ?Sized> DerefMut for Held<'_, T> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: who holds the lock is alone with the value.
         unsafe { &mut *self.lock.value.get() }
@@ -123,18 +134,12 @@ impl<T: ?Sized> DerefMut for Held<'_, T> {
 }
 
 impl<T: ?Sized> Drop for Held<'_, T> {
+    #[inline]
     fn drop(&mut self) {
-        let state = &self.lock.state;
-        if self.alone {
-            state.store(FREE, Ordering::Release);
-            return;
+        match self.alone {
+            true => self.lock.state.store(FREE, Ordering::Release),
+            false => self.lock.give_back(),
         }
-        if state.swap(FREE, Ordering::AcqRel) != WANTED {
-            return;
-        }
-        // All of them: some have it already, or went away, and would not pass it on.
-        let waiters = std::mem::take(&mut *self.lock.waiters.lock().unwrap_or_else(PoisonError::into_inner));
-        waiters.iter().for_each(Waiter::wake);
     }
 }
 
