@@ -25,7 +25,7 @@ enum Task {
     Overhear,
     /// The same without leaving the processor.
     Stay,
-    /// Computes for a millisecond.
+    /// Computes for a while.
     Grind,
     Panic,
 }
@@ -110,7 +110,7 @@ impl Commission for Errand {
                 Box::new(6)
             }
             Task::Grind => {
-                let until = Instant::now() + Duration::from_millis(1);
+                let until = Instant::now() + Duration::from_millis(20);
                 while Instant::now() < until {}
                 Box::new(9)
             }
