@@ -165,6 +165,14 @@ fn line(scene: &Arc<Scene>, callee: &Thread) -> Line<Errand> {
     Line::new((callee, 4), 3, Arc::new(Table(Arc::clone(scene))), parts).unwrap()
 }
 
+/// Wakes the callee's worker, which looks around when the callee has nothing to do any more.
+fn rouse(callee: &Thread) {
+    callee.wake();
+    while !callee.is_idle() && park::checkpoint().is_ok() {
+        std::hint::spin_loop();
+    }
+}
+
 /// Calls until the call is taken: the callee's worker is woken for that, and looks around afterwards.
 fn call(line: Option<Line<Errand>>, callee: &Thread, task: Task) -> (Called<Box<u64>>, Option<Line<Errand>>) {
     let mut line = line;
@@ -173,8 +181,7 @@ fn call(line: Option<Line<Errand>>, callee: &Thread, task: Task) -> (Called<Box<
         match called {
             Called::Refused => {
                 line = back;
-                callee.wake();
-                assert!(park::checkpoint().is_ok());
+                rouse(callee);
             }
             called => return (called, back),
         }
@@ -346,8 +353,11 @@ fn a_machine_that_is_dropped_ends_both_ends_of_a_line() {
     let calling = caller(&machine, move || {
         let mut way = Some(way);
         while park::checkpoint().is_ok() {
-            way = way.unwrap().call(|errand, _| errand.0 = Task::Add(1)).1;
-            other.wake();
+            let (called, back) = way.unwrap().call(|errand, _| errand.0 = Task::Add(1));
+            way = back;
+            if matches!(called, Called::Refused) {
+                rouse(&other);
+            }
         }
     });
     soon("it is called", || served.visits() > 100);
