@@ -1,8 +1,8 @@
 //! Looking again and again before sleeping, as long as that pays.
 //!
 //! To sleep and be woken costs several microseconds, and so it pays to look for about as long if the peer mostly answers
-//! meanwhile. Where it does not (it works long, or there is no processor for it), the time to look shrinks to nothing, and
-//! grows again with a try now and then.
+//! meanwhile. Where it does not (it works long, or there is no processor for it), the time to look shrinks to nothing; now and
+//! then it is tried again for the whole time, because a peer that sleeps too takes some of it to wake up.
 
 use std::hint::spin_loop;
 use std::thread::available_parallelism;
@@ -42,14 +42,15 @@ impl Spin {
 
     /// Looks whether it `came`; whether it did.
     pub fn until(&mut self, came: impl Fn() -> bool) -> bool {
-        if self.alone || self.rests() {
+        let most_ns = self.most_ns();
+        if most_ns == 0 {
             return came();
         }
         let (began_ns, mut now) = (now_ns(), 0);
-        while now <= self.ns {
+        while now <= most_ns {
             for _ in 0..LOOKS {
                 if came() {
-                    self.paid();
+                    self.ns = (most_ns * 2).min(SPIN_NS);
                     return true;
                 }
                 spin_loop();
@@ -60,19 +61,16 @@ impl Spin {
         false
     }
 
-    fn rests(&mut self) -> bool {
+    /// How long to look this time.
+    fn most_ns(&mut self) -> u64 {
+        if self.alone {
+            return 0;
+        }
         if self.ns >= SHORTEST_NS {
-            return false;
+            return self.ns;
         }
-        self.skipped += 1;
-        if self.skipped == TRY_EVERY {
-            (self.skipped, self.ns) = (0, SHORTEST_NS);
-        }
-        true
-    }
-
-    fn paid(&mut self) {
-        self.ns = (self.ns * 2).clamp(SHORTEST_NS, SPIN_NS);
+        self.skipped = (self.skipped + 1) % TRY_EVERY;
+        if self.skipped == 0 { SPIN_NS } else { 0 }
     }
 }
 
@@ -103,12 +101,9 @@ mod tests {
         // The last of these were not looked for any more.
         spin.skipped = 0;
         assert!(!spin.until(late(1)), "looks once");
-        for _ in 1..TRY_EVERY {
-            let _ = spin.until(|| false);
-        }
-        for _ in 0..20 {
-            let _ = spin.until(late(1));
-        }
+        // But now and then for as long as it takes to wake somebody up.
+        let found = (2..=TRY_EVERY).map(|_| spin.until(late(10)));
+        assert_eq!(found.filter(|found| *found).count(), 1);
         assert_eq!(spin.ns, SPIN_NS);
         spin.alone = true;
         assert!(!spin.until(late(1)));
