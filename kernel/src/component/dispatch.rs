@@ -122,7 +122,7 @@ pub(super) fn dispatch(
 #[cold]
 pub(super) fn draw(running: &mut Running, peers: &Peers, index: usize, port: &Port) {
     let (from, to) = (running.number, port.func.domain as usize);
-    if running.lines.get(to).is_none_or(Option::is_some) {
+    if running.lines.get(to).is_some_and(Option::is_some) {
         return;
     }
     let Some(found) = neighbour(running, peers, index, port) else { return };
@@ -131,5 +131,8 @@ pub(super) fn draw(running: &mut Running, peers: &Peers, index: usize, port: &Po
     let core = [0; SLOTS - NEAR];
     let papers = Papers { peers: NonNull::from(peers), generation, from, memory: None, core };
     let callee = (resident.thread(), port.func.domain);
+    if running.lines.len() <= to {
+        running.lines.resize_with(to + 1, || None);
+    }
     running.lines[to] = Line::new(callee, from, Arc::clone(&resident) as Arc<_>, (dispatch, papers));
 }

@@ -66,8 +66,7 @@ pub(super) struct Peers {
     known_outside: AtomicBool,
 }
 
-/// Alone on its cache lines: domains run at several workers.
-#[repr(align(128))]
+/// With room to the next one, as domains run at several workers; not aligned, as the allocator takes long for that.
 struct Slot {
     domain: ParkingLock<Option<Domain>>,
     /// In place of the domain, where that runs in another OS process.
@@ -77,6 +76,7 @@ struct Slot {
     /// Those of its processes, by number; every life has them.
     quotas: ParkingLock<Vec<(u32, Quota)>>,
     total: ParkingLock<DomainQuota>,
+    _apart: [u64; 16],
 }
 
 /// A domain that nobody else executes now.
@@ -114,6 +114,7 @@ impl Peers {
             standing: Arc::new(Standing::new(domain.processes.len())),
             quotas: ParkingLock::new(Vec::new()),
             total: ParkingLock::new(DomainQuota::default()),
+            _apart: [0; 16],
         });
         let slots = slots.collect();
         let peers = Arc::new_cyclic(|this| Peers {

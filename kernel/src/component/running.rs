@@ -65,7 +65,7 @@ pub(super) struct Running {
     epoch: u64,
     /// Who is behind each port, by import, as far as that was asked for since then.
     pub near: Vec<Near>,
-    /// The ways to the domains that are bound to other workers, by domain, likewise.
+    /// The ways to the domains that are bound to other workers, by domain, likewise; as many as were needed yet.
     pub lines: Vec<Option<Line<Dispatch>>>,
     /// The domain that a call went to which has not returned, or that was left before it had.
     pub calling: Option<u32>,
@@ -103,7 +103,7 @@ impl Running {
             lives: if peers.count() == 1 { Vec::new() } else { peers.lives() },
             epoch: peers.epoch(),
             near: Vec::new(),
-            lines: std::iter::repeat_with(|| None).take(peers.count() as usize).collect(),
+            lines: Vec::new(),
             calling: None,
             linked: Arc::clone(&peers.linked),
             peers: Arc::downgrade(peers),

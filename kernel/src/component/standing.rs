@@ -64,10 +64,8 @@ pub(super) struct ProcessStanding {
     pub bytes_apart: u64,
 }
 
-/// What one process has used. Counted as long as the tree stands, over all lives of its domain. Alone on its cache line: domains
-/// run at several workers.
+/// What one process has used. Counted as long as the tree stands, over all lives of its domain.
 #[derive(Debug, Default)]
-#[repr(align(64))]
 pub(super) struct ProcessMeter {
     pub calls: AtomicU64,
     pub bytes_in: AtomicU64,
@@ -75,6 +73,8 @@ pub(super) struct ProcessMeter {
     pub faults: AtomicU64,
     pub peak_memory: AtomicU64,
     pub handles: AtomicU32,
+    /// Domains run at several workers.
+    _apart: [u64; 8],
 }
 
 impl ProcessMeter {
