@@ -8,10 +8,12 @@ use abi::fault::Trap;
 
 use super::account::Share;
 use super::express::{Called, Commission, Line};
+use super::fair::{Fair, FairOptions, VirtualTime};
 use super::handoff::Witness;
-use super::machine::{Machine, MachineOptions};
+use super::machine::Machine;
 use super::machine_tests::SOON;
 use super::park::{self, Waiter};
+use super::pool::Numbers;
 use super::thread::{Body, Next, Thread};
 use crate::mem::stack::StackBounds;
 
@@ -137,8 +139,12 @@ impl<F: FnOnce() + Send> Body for Caller<F> {
     }
 }
 
+/// Two workers that look for so long that the other one gets a processor meanwhile, however busy all of them are.
 fn machine() -> Machine {
-    Machine::start(MachineOptions { workers: Some(2), ..MachineOptions::default() }).unwrap()
+    let patience_ns = [20_000_000; 2];
+    let numbers = Numbers { slice_ns: 1_000_000, sample_ns: 10_000_000, cores: 2, patience_ns };
+    let (fair, time) = (FairOptions::of_slice(numbers.slice_ns), VirtualTime::default());
+    Machine::start_numbered(2, numbers, &move || Box::new(Fair::new(fair, time.clone()))).unwrap()
 }
 
 fn soon(what: &str, holds: impl Fn() -> bool) {

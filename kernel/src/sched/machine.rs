@@ -18,7 +18,7 @@ use super::seat::Seat;
 use super::seeded::{Random, Seeded};
 use super::thread::{Body, Thread};
 use super::tick;
-use super::worker::Worker;
+use super::worker::{PATIENCE_NS, Worker};
 use crate::trap::handler::prepare_thread;
 
 /// Makes the queue of a worker.
@@ -81,14 +81,22 @@ impl Machine {
     /// # Errors
     /// [`MachineError`]
     pub fn start_with(options: MachineOptions, policy: &MakePolicy) -> Result<Machine, MachineError> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let (slice_ns, sample_ns) = (options.slice_ns.max(1), options.sample_ns.max(1));
+        let numbers = Numbers { slice_ns, sample_ns, cores, patience_ns: PATIENCE_NS };
+        Machine::start_numbered(options.workers.unwrap_or(cores).max(1), numbers, policy)
+    }
+
+    /// The same with `count` workers and any numbers.
+    pub(super) fn start_numbered(
+        count: usize,
+        numbers: Numbers,
+        policy: &MakePolicy,
+    ) -> Result<Machine, MachineError> {
         tick::prepare().map_err(MachineError::Missing)?;
         let system = |what: &'static str| move |source| MachineError::System { what, source };
-        let cores = || thread::available_parallelism().map_or(1, usize::from);
-        let count = options.workers.unwrap_or_else(cores).max(1);
         let seats = (0..count).map(|_| Seat::new(policy())).collect();
         let reactor = Arc::new(Reactor::new().map_err(|errno| system("the reactor")(errno.into()))?);
-        let (slice_ns, sample_ns) = (options.slice_ns.max(1), options.sample_ns.max(1));
-        let numbers = Numbers { slice_ns, sample_ns, cores: cores() };
         let pool = Arc::new(Pool::new(seats, Clock::System, numbers, Some(Arc::clone(&reactor))));
         // From here on the drop of the machine stops what was started.
         let mut machine = Machine { pool, threads: Vec::new(), simulated: None };
@@ -133,7 +141,8 @@ impl Machine {
         prepare_thread().map_err(missing)?;
         let mut random = Random::new(seed);
         let seat = Seat::new(Box::new(Seeded::new(random.next_u64(), options.slice_ns)));
-        let numbers = Numbers { slice_ns: options.slice_ns, sample_ns: options.sample_ns, cores: 1 };
+        let (slice_ns, sample_ns) = (options.slice_ns, options.sample_ns);
+        let numbers = Numbers { slice_ns, sample_ns, cores: 1, patience_ns: PATIENCE_NS };
         let pool = Arc::new(Pool::new([seat].into(), Clock::manual(), numbers, None));
         let worker = Worker::new(Arc::clone(&pool), 0, Some(random));
         Ok(Machine { pool, threads: Vec::new(), simulated: Some(worker) })

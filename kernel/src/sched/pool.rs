@@ -24,6 +24,8 @@ pub(super) struct Numbers {
     pub sample_ns: u64,
     /// Processors that the workers have.
     pub cores: usize,
+    /// How long somebody who has nothing to do looks before it sleeps, at least and at most.
+    pub patience_ns: [u64; 2],
 }
 
 pub(super) struct Pool {

@@ -29,10 +29,9 @@ use crate::trap::activation::Activation;
 pub(super) const RETRY_NS: u64 = 100_000;
 /// The longest that this doubles to.
 const LONGEST_RETRY_NS: u64 = 2_000_000;
-/// How long a worker looks for work before it falls asleep, at least: a look costs less than the sleep.
-const LEAST_PATIENCE_NS: u64 = 2_000;
-/// And at most: as long as falling asleep and being woken takes.
-const MOST_PATIENCE_NS: u64 = 50_000;
+/// How long a worker looks for work before it falls asleep, at least, as a look costs less than the sleep; and at most, which is as
+/// long as falling asleep and being woken takes.
+pub(super) const PATIENCE_NS: [u64; 2] = [2_000, 50_000];
 /// Runs from this length on are measured with the system's help, which costs a system call.
 const PRECISE_NS: u64 = 200_000;
 
@@ -112,12 +111,6 @@ impl Patience<'_> {
     }
 }
 
-/// Looks longer the next time if something has come, and shorter if not.
-fn learn(patience_ns: &Cell<u64>, came: bool) {
-    let next_ns = if came { patience_ns.get() * 2 } else { patience_ns.get() / 2 };
-    patience_ns.set(next_ns.clamp(LEAST_PATIENCE_NS, MOST_PATIENCE_NS));
-}
-
 enum Turned {
     Left(Left),
     Idle,
@@ -128,16 +121,17 @@ enum Turned {
 
 impl Worker {
     pub fn new(pool: Arc<Pool>, index: usize, coin: Option<Random>) -> Worker {
+        let [_, most_ns] = pool.numbers.patience_ns;
         Worker {
             pool,
             index,
             current: Cell::new(ptr::null()),
             retry_ns: Cell::new(RETRY_NS),
-            patience_ns: Cell::new(MOST_PATIENCE_NS),
+            patience_ns: Cell::new(most_ns),
             sampled_ns: Cell::new(0),
             looked: Cell::new((0, 0)),
             reached_ns: Cell::new(0),
-            answer_ns: Cell::new(MOST_PATIENCE_NS),
+            answer_ns: Cell::new(most_ns),
             measured: Cell::new((0, 0)),
             stints: Stints::default(),
             coin: coin.map(RefCell::new),
@@ -181,9 +175,17 @@ impl Worker {
     /// longer look would have found what came.
     fn learn_from_sleep(&self, since_ns: u64) {
         let slept_ns = self.pool.clock.now_ns().saturating_sub(since_ns);
-        if slept_ns < MOST_PATIENCE_NS + self.patience_ns.get() {
-            self.patience_ns.set(MOST_PATIENCE_NS);
+        let [_, most_ns] = self.pool.numbers.patience_ns;
+        if slept_ns < most_ns + self.patience_ns.get() {
+            self.patience_ns.set(most_ns);
         }
+    }
+
+    /// Looks longer the next time if something has come, and shorter if not.
+    fn learn(&self, patience_ns: &Cell<u64>, came: bool) {
+        let [least_ns, most_ns] = self.pool.numbers.patience_ns;
+        let next_ns = if came { patience_ns.get() * 2 } else { patience_ns.get() / 2 };
+        patience_ns.set(next_ns.clamp(least_ns, most_ns));
     }
 
     /// Looks for work without sleeping, while another worker runs somebody who may bring it: falling asleep and being woken
@@ -216,7 +218,8 @@ impl Worker {
     /// just brought to it, so a short look does not ask.
     fn look(&self, line: Option<NonNull<Slip>>) -> Found {
         let ((now_ns, _), patience_ns) = (self.looked.get(), self.patience_ns.get());
-        let (least_ns, until_ns) = (now_ns + LEAST_PATIENCE_NS, now_ns + patience_ns);
+        let [least_ns, _] = self.pool.numbers.patience_ns;
+        let (least_ns, until_ns) = (now_ns + least_ns, now_ns + patience_ns);
         let gives_up = || {
             let now_ns = self.look_at_clock();
             now_ns >= until_ns || now_ns >= least_ns && !self.pool.others_run(self.index)
@@ -224,7 +227,7 @@ impl Worker {
         // SAFETY: nobody else frees what this worker looks at.
         let line = line.map(|slip| unsafe { &*slip.as_ptr() });
         let found = self.seat().look_around(line, || self.pool.has_work(self.index), gives_up);
-        learn(&self.patience_ns, !matches!(found, Found::Nothing));
+        self.learn(&self.patience_ns, !matches!(found, Found::Nothing));
         found
     }
 
@@ -252,7 +255,7 @@ impl Worker {
     /// It does not any more, since `now`; whether what it waited for has come.
     pub fn resumed(&self, stint: Stint, now: u64, came: bool) {
         self.stints.close_idle(stint, now);
-        learn(&self.answer_ns, came);
+        self.learn(&self.answer_ns, came);
     }
 
     /// Runs a thread for one turn that was taken out of a queue.
