@@ -313,16 +313,13 @@ impl Entry {
             Entry::Invoked(func, args) => (func, args, false),
             Entry::Several(surface, steps) => return perform(live, &surface, &steps, paint),
         };
-        let result = match live.call(&func, args) {
-            Ok(result) => result,
-            Err(fault) => match live.interrupted() {
-                Some(exit) => return Ok(exit),
-                None => {
-                    let aftermath = live.aftermath();
-                    return Err(Trouble::Fault { fault: Box::new(fault), aftermath });
-                }
-            },
-        };
+        let result = live.call(&func, args);
+        // Whatever came of it: a caller that survives failed calls may have had one to a process that the signal ended first.
+        if let Some(exit) = live.interrupted() {
+            return Ok(exit);
+        }
+        let result =
+            result.map_err(|fault| Trouble::Fault { fault: Box::new(fault), aftermath: live.aftermath() })?;
         match result {
             Some(Value::Result(Err(_))) if is_command => Ok(Exit::Guest(1)),
             Some(value) if !is_command => {
@@ -338,20 +335,21 @@ impl Entry {
 fn perform(live: &Live, surface: &Surface, steps: &[Step], paint: Paint) -> Result<Exit, Trouble> {
     let (mut held, mut exit) = (Held::default(), Exit::Success);
     for step in steps {
-        let did = match held.perform(&mut &*live, surface, step) {
+        let did = held.perform(&mut &*live, surface, step);
+        if let Some(exit) = live.interrupted() {
+            return Ok(exit);
+        }
+        let did = match did {
             Ok(did) => did,
-            Err(fault) => match live.interrupted() {
-                Some(exit) => return Ok(exit),
-                None => {
-                    let aftermath = live.aftermath();
-                    if let Trap::Exit(_) = fault.trap {
-                        return Err(Trouble::Fault { fault: Box::new(fault), aftermath });
-                    }
-                    eprint!("{}", blame::render(&fault, &aftermath, paint));
-                    exit = Exit::Fault;
-                    continue;
+            Err(fault) => {
+                let aftermath = live.aftermath();
+                if let Trap::Exit(_) = fault.trap {
+                    return Err(Trouble::Fault { fault: Box::new(fault), aftermath });
                 }
-            },
+                eprint!("{}", blame::render(&fault, &aftermath, paint));
+                exit = Exit::Fault;
+                continue;
+            }
         };
         match (did, step) {
             (Did::Returned(Some(value)), Step::Call { entry, .. }) => {
