@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use cargo_metadata::{CargoOpt, DependencyKind, MetadataCommand};
+use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand};
 
 use crate::Finding;
 
@@ -23,6 +23,7 @@ pub fn check(root: &Path) -> Vec<Finding> {
     let mut command = MetadataCommand::new();
     let metadata = command.manifest_path(manifest).no_deps().features(CargoOpt::AllFeatures).exec();
     let metadata = metadata.expect("cargo metadata reads the workspace");
+    findings.extend(program(&metadata));
     let mut used = BTreeSet::new();
     for package in metadata.workspace_packages() {
         let folder = package.manifest_path.parent().expect("a manifest is in a folder");
@@ -42,6 +43,14 @@ pub fn check(root: &Path) -> Vec<Finding> {
         findings.push(Finding::new(PAGE, entry.line, text));
     }
     findings
+}
+
+/// What is wrong with `cargo run`, which the README promises is atoll: with several programs one has to be the default.
+fn program(metadata: &Metadata) -> Option<Finding> {
+    let members = metadata.workspace_default_packages();
+    let named: Vec<&str> = members.iter().filter_map(|package| package.default_run.as_deref()).collect();
+    let text = format!("`cargo run` is to run atoll, its default is {named:?}");
+    (named != ["atoll"]).then(|| Finding::new("Cargo.toml", 1, text))
 }
 
 /// How the page writes an importer: a folder, with the kind of dependency where it is not an ordinary one.
