@@ -235,21 +235,10 @@ impl Errand for Visit<'_> {
 
     #[inline(always)]
     fn run(self, stack: StackBounds) -> Arrived {
-        let (peers, func) = (self.peers, self.arrival.func);
-        // Only the thread that runs this begins another life.
-        if peers.generation(func.domain) != self.generation {
-            return Arrived::other(Other::Stale);
-        }
         // To lock the domain may be to wait, and the caller may be gone after that.
         let mut slots = [0; SLOTS];
         fill(&mut slots, self.core);
-        let mut domain = match peers.life(func.domain, self.generation) {
-            Ok(domain) => domain,
-            Err(trap) => return Arrived::failed(trap),
-        };
-        Running::of_mut(&mut domain).refresh(peers);
-        let process = Some(func.callee.process);
-        domain.on_stack(process, stack, |domain| self.arrival.serve(domain, &mut slots))
+        self.arrival.arrive(self.peers, self.generation, &mut slots, stack)
     }
 }
 
@@ -302,8 +291,30 @@ impl std::fmt::Debug for Posted {
 }
 
 impl Arrival<'_> {
+    /// Serves the call in the life of the callee's domain that it is for, on a stack of that domain's thread, which runs this.
     #[inline(always)]
-    pub fn serve(&self, domain: &mut Domain, slots: &mut [u64; SLOTS]) -> Arrived {
+    pub fn arrive(
+        &self,
+        peers: &Peers,
+        generation: u32,
+        slots: &mut [u64; SLOTS],
+        stack: StackBounds,
+    ) -> Arrived {
+        let func = self.func;
+        // Only the thread that runs this begins another life.
+        if peers.generation(func.domain) != generation {
+            return Arrived::other(Other::Stale);
+        }
+        let mut domain = match peers.life(func.domain, generation) {
+            Ok(domain) => domain,
+            Err(trap) => return Arrived::failed(trap),
+        };
+        Running::of_mut(&mut domain).refresh(peers);
+        domain.on_stack(Some(func.callee.process), stack, |domain| self.serve(domain, slots))
+    }
+
+    #[inline(always)]
+    fn serve(&self, domain: &mut Domain, slots: &mut [u64; SLOTS]) -> Arrived {
         let mut opened = Opened::default();
         if let Err(fault) = call::open(domain, self.func, &mut opened) {
             return Arrived::failed(*fault);

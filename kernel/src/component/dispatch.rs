@@ -53,23 +53,14 @@ impl Commission for Dispatch {
         let Target::Port(Port { func, direct: Some(direct), .. }) = &import.target else {
             return Arrived::other(Other::Stale);
         };
-        // Only the thread that runs this begins another life.
-        if peers.generation(func.domain) != papers.generation {
-            return Arrived::other(Other::Stale);
-        }
         let mut slots = [0; SLOTS];
         slots[..NEAR].copy_from_slice(&self.core);
         if self.count as usize > NEAR {
             slots[NEAR..].copy_from_slice(&papers.core);
         }
-        let mut domain = match peers.life(func.domain, papers.generation) {
-            Ok(domain) => domain,
-            Err(trap) => return Arrived::failed(trap),
-        };
-        Running::of_mut(&mut domain).refresh(peers);
         let memory = papers.memory.as_ref().filter(|_| direct.reads()).map(|memory| memory.slot());
         let arrival = Arrival { func, direct, bytes: self.bytes, memory };
-        domain.on_stack(Some(func.callee.process), stack, |domain| arrival.serve(domain, &mut slots))
+        arrival.arrive(peers, papers.generation, &mut slots, stack)
     }
 }
 

@@ -62,10 +62,7 @@ pub(crate) unsafe extern "C" fn enter<F: HostFunc>(
     if let Err(trap) = result {
         return failed(domain, import, trap);
     }
-    match checkpoint_in_host() {
-        Ok(()) => Served { status: 0, value: core[0] },
-        Err(trap) => pending(domain, trap),
-    }
+    served(domain, checkpoint_in_host(), core[0])
 }
 
 /// The same for an import that leads into another domain.
@@ -88,8 +85,14 @@ pub(crate) unsafe extern "C" fn enter_port(
     if let Err(trap) = port::call(domain, import, index, port, &mut core[..import.slots]) {
         return failed(domain, import, *trap);
     }
-    match checkpoint_of_call() {
-        Ok(()) => Served { status: 0, value: core[0] },
+    served(domain, checkpoint_of_call(), core[0])
+}
+
+/// A call that has ended, unless a checkpoint behind it has found that more is to end.
+#[inline]
+fn served(domain: &mut Domain, checkpoint: Result<(), Trap>, value: u64) -> Served {
+    match checkpoint {
+        Ok(()) => Served { status: 0, value },
         Err(trap) => pending(domain, trap),
     }
 }

@@ -171,6 +171,14 @@ fn line(scene: &Arc<Scene>, callee: &Thread) -> Line<Errand> {
     Line::new((callee, 4), 3, Arc::new(Table(Arc::clone(scene))), parts).unwrap()
 }
 
+/// A machine, a callee at its first worker, and a line to that.
+fn stage() -> (Machine, Arc<Scene>, Thread, Line<Errand>) {
+    let (machine, scene) = (machine(), Arc::new(Scene::default()));
+    let served = callee(&machine, &scene);
+    let way = line(&scene, &served);
+    (machine, scene, served, way)
+}
+
 /// Wakes the callee's worker, which looks around when the callee has nothing to do any more.
 fn rouse(callee: &Thread) {
     callee.wake();
@@ -197,11 +205,9 @@ fn call(line: Option<Line<Errand>>, callee: &Thread, task: Task) -> (Called<Box<
 #[test]
 fn calls_over_a_line_are_done_by_the_callees_thread() {
     const CALLS: u64 = 2_000;
-    let (machine, scene) = (machine(), Arc::new(Scene::default()));
-    let served = callee(&machine, &scene);
-    let mut way = Some(line(&scene, &served));
+    let (machine, scene, served, way) = stage();
+    let (mut way, other) = (Some(way), served.clone());
     let (send, receive) = mpsc::channel();
-    let other = served.clone();
     caller(&machine, move || {
         for number in 0..CALLS {
             let (called, back) = call(way.take(), &other, Task::Add(number));
@@ -217,9 +223,8 @@ fn calls_over_a_line_are_done_by_the_callees_thread() {
 
 #[test]
 fn a_caller_whose_callee_waits_sleeps_and_is_in_the_table_meanwhile() {
-    let (machine, scene) = (machine(), Arc::new(Scene::default()));
-    let served = callee(&machine, &scene);
-    let (other, way) = (served.clone(), line(&scene, &served));
+    let (machine, scene, served, way) = stage();
+    let other = served.clone();
     let (send, receive) = mpsc::channel();
     let waiting = caller(&machine, move || {
         let (called, way) = call(Some(way), &other, Task::Wait);
@@ -237,9 +242,8 @@ fn a_caller_whose_callee_waits_sleeps_and_is_in_the_table_meanwhile() {
 
 #[test]
 fn a_caller_that_is_condemned_leaves_and_the_callee_goes_on() {
-    let (machine, scene) = (machine(), Arc::new(Scene::default()));
-    let served = callee(&machine, &scene);
-    let (other, way) = (served.clone(), line(&scene, &served));
+    let (machine, scene, served, way) = stage();
+    let other = served.clone();
     let (send, receive) = mpsc::channel();
     let leaving = caller(&machine, move || {
         let (called, way) = call(Some(way), &other, Task::Wait);
@@ -258,9 +262,8 @@ fn a_caller_that_is_condemned_leaves_and_the_callee_goes_on() {
 
 #[test]
 fn a_wake_up_that_comes_during_a_call_reaches_the_body() {
-    let (machine, scene) = (machine(), Arc::new(Scene::default()));
-    let served = callee(&machine, &scene);
-    let (other, way, seen) = (served.clone(), line(&scene, &served), Arc::clone(&scene));
+    let (machine, scene, served, way) = stage();
+    let (other, seen) = (served.clone(), Arc::clone(&scene));
     let (send, receive) = mpsc::channel();
     caller(&machine, move || {
         // Over the line alone: nothing else wakes it.
@@ -281,9 +284,8 @@ fn a_wake_up_that_comes_during_a_call_reaches_the_body() {
 
 #[test]
 fn a_panic_on_a_line_ends_the_callees_thread_and_answers_the_caller() {
-    let (machine, scene) = (machine(), Arc::new(Scene::default()));
-    let served = callee(&machine, &scene);
-    let (other, way) = (served.clone(), line(&scene, &served));
+    let (machine, scene, served, way) = stage();
+    let other = served.clone();
     let (send, receive) = mpsc::channel();
     caller(&machine, move || {
         let (called, way) = call(Some(way), &other, Task::Panic);
@@ -296,9 +298,8 @@ fn a_panic_on_a_line_ends_the_callees_thread_and_answers_the_caller() {
 
 #[test]
 fn who_is_ready_at_the_callers_worker_runs_while_that_waits() {
-    let (machine, scene) = (machine(), Arc::new(Scene::default()));
-    let served = callee(&machine, &scene);
-    let (other, way) = (served.clone(), line(&scene, &served));
+    let (machine, scene, served, way) = stage();
+    let other = served.clone();
     caller(&machine, move || drop(call(Some(way), &other, Task::Wait)));
     soon("it is served", || !scene.waits.lock().unwrap().is_empty());
     let (send, receive) = mpsc::channel();
@@ -326,9 +327,8 @@ fn a_worker_that_serves_a_call_takes_no_other_one() {
 
 #[test]
 fn who_was_called_a_lot_does_not_wait_for_all_that_beside_a_newcomer() {
-    let (machine, scene) = (machine(), Arc::new(Scene::default()));
-    let served = callee(&machine, &scene);
-    let (other, way) = (served.clone(), line(&scene, &served));
+    let (machine, scene, served, way) = stage();
+    let other = served.clone();
     let (send, receive) = mpsc::channel();
     caller(&machine, move || {
         let mut way = Some(way);
@@ -353,9 +353,8 @@ fn who_was_called_a_lot_does_not_wait_for_all_that_beside_a_newcomer() {
 
 #[test]
 fn a_machine_that_is_dropped_ends_both_ends_of_a_line() {
-    let (machine, scene) = (machine(), Arc::new(Scene::default()));
-    let served = callee(&machine, &scene);
-    let (other, way) = (served.clone(), line(&scene, &served));
+    let (machine, scene, served, way) = stage();
+    let other = served.clone();
     let calling = caller(&machine, move || {
         let mut way = Some(way);
         while park::checkpoint().is_ok() {

@@ -11,7 +11,6 @@ use super::bitmask::{Bitmask, Round};
 use super::copy::{Lane, Source, Target, tight};
 use super::emit::Emit;
 use super::reason::Reason;
-use super::region::Region;
 
 impl Emit<'_> {
     /// Copies a list whose elements are these types one after another; gives the new pointer.
@@ -49,8 +48,7 @@ impl Emit<'_> {
             at = self.copy_masked((from, to), bytes, at, &mask.rounds(0));
         }
         self.rounds(bytes, at, layout.size, |emit, at| {
-            let [from, to] =
-                [from, to].map(|base| Region::checked(emit.builder.ins().iadd(base, at), layout.size));
+            let (from, to) = emit.places((from, to), at, layout.size);
             emit.copy_tuple(lane, elem, Source::Memory(from), Target::Memory(to));
             Round::default()
         });
@@ -61,7 +59,7 @@ impl Emit<'_> {
     fn copy_masked(&mut self, (from, to): (Value, Value), bytes: Value, at: Value, mask: &Bitmask) -> Value {
         let round = mask.bytes();
         self.rounds(bytes, at, round, |emit, at| {
-            let [from, to] = [from, to].map(|base| Region::checked(emit.builder.ins().iadd(base, at), round));
+            let (from, to) = emit.places((from, to), at, round);
             emit.load_by_mask(from, to, mask)
         })
     }

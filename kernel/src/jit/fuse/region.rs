@@ -100,6 +100,11 @@ impl Emit<'_> {
         self.builder.ins().iadd(base, pointer)
     }
 
+    /// `bytes` bytes at an offset of two checked addresses that leaves room for them.
+    pub fn places(&mut self, (from, to): (Value, Value), at: Value, bytes: u32) -> (Region, Region) {
+        [from, to].map(|base| Region::checked(self.builder.ins().iadd(base, at), bytes)).into()
+    }
+
     /// The address of a region's first byte.
     pub fn region_address(&mut self, region: Region) -> Value {
         match region.at {

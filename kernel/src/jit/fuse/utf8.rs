@@ -9,7 +9,6 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, InstBuilder, Type, Value, types};
 
 use super::emit::Emit;
-use super::region::Region;
 
 /// Bytes of a vector.
 const VECTOR: u32 = 16;
@@ -142,7 +141,7 @@ impl Emit<'_> {
 
     /// Copies vectors from `at` on, if they are ASCII; else the kernel goes on from `boundary`.
     fn copy_vectors(&mut self, copying: Copying, at: Value, count: u32, boundary: Value) {
-        let (from, to) = self.places(copying, at, count * VECTOR);
+        let (from, to) = self.places((copying.from, copying.to), at, count * VECTOR);
         let loaded: Vec<Value> =
             (0..count).map(|n| self.load(from.part(n * VECTOR, VECTOR), types::I8X16)).collect();
         let all = loaded[1..].iter().fold(loaded[0], |all, &next| self.builder.ins().bor(all, next));
@@ -155,7 +154,8 @@ impl Emit<'_> {
 
     /// Copies the words at these offsets, if they are ASCII, and is done.
     fn copy_words(&mut self, copying: Copying, word: Type, offsets: &[Value]) {
-        let places: Vec<_> = offsets.iter().map(|&at| self.places(copying, at, word.bytes())).collect();
+        let places: Vec<_> =
+            offsets.iter().map(|&at| self.places((copying.from, copying.to), at, word.bytes())).collect();
         let loaded: Vec<Value> = places.iter().map(|(from, _)| self.load(*from, word)).collect();
         let all = loaded[1..].iter().fold(loaded[0], |all, &next| self.builder.ins().bor(all, next));
         let high = if word.is_vector() {
@@ -178,12 +178,5 @@ impl Emit<'_> {
         let next = self.block(&[]);
         self.builder.ins().brif(high, copying.rest, &[boundary.into()], next, &[]);
         self.enter(next);
-    }
-
-    /// `bytes` bytes at an offset of both sides that leaves room for them.
-    fn places(&mut self, copying: Copying, at: Value, bytes: u32) -> (Region, Region) {
-        [copying.from, copying.to]
-            .map(|base| Region::checked(self.builder.ins().iadd(base, at), bytes))
-            .into()
     }
 }
