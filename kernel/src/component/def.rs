@@ -111,6 +111,26 @@ pub struct Frame {
     pub spaces: RefCell<Spaces>,
 }
 
+/// The frames of a link. Who defines a component has it in its index spaces, and it refers to them: such circles are cut
+/// when the link is over.
+#[derive(Default)]
+pub struct Frames(Vec<Rc<Frame>>);
+
+impl Frames {
+    /// One more.
+    pub fn enter(&mut self, frame: Frame) -> Rc<Frame> {
+        let frame = Rc::new(frame);
+        self.0.push(Rc::clone(&frame));
+        frame
+    }
+}
+
+impl Drop for Frames {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|frame| drop(frame.spaces.take()));
+    }
+}
+
 /// The index spaces themselves.
 #[derive(Default)]
 pub struct Spaces {

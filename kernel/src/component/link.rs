@@ -12,7 +12,7 @@ use std::sync::Arc;
 use abi::types::ResourceType;
 
 use super::callees::callees;
-use super::def::{ComponentDef, CoreInstanceDef, Def, Frame, FuncDef, InstanceDef, Spaces};
+use super::def::{ComponentDef, CoreInstanceDef, Def, Frame, Frames, FuncDef, InstanceDef, Spaces};
 use super::draft::Draft;
 use super::edge::exported;
 use super::error::LinkError;
@@ -36,6 +36,7 @@ pub(super) struct Linker<'a> {
     pub(super) resources: Vec<ResourceInfo>,
     pub(super) engine: &'a Engine,
     libraries: &'a [Arc<Library>],
+    frames: Frames,
     pub(super) steps: Vec<(u32, Step)>,
     pub(super) processes: Vec<ProcessInfo>,
     sibling_names: HashSet<(Option<u32>, String)>,
@@ -69,6 +70,7 @@ pub(super) fn link(
         resources: Vec::new(),
         engine,
         libraries,
+        frames: Frames::default(),
         steps: Vec::new(),
         processes: Vec::new(),
         sibling_names: HashSet::new(),
@@ -176,7 +178,7 @@ impl Linker<'_> {
             });
         }
         let process = self.process(def, parent, name)?;
-        let frame = Rc::new(Frame {
+        let frame = self.frames.enter(Frame {
             process,
             outer: def.outer.clone(),
             component: Arc::clone(&def.component),
