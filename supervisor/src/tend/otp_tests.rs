@@ -184,6 +184,16 @@ fn a_restart_that_fails_is_tried_again_until_intensity_is_reached() {
     assert_eq!(stage.faults("a"), format!("{tries}, s gave up, ask b, ask a, over: GaveUp"));
 }
 
+/// A supervisor that cannot start a child when it is started again has not been restarted: that is tried again, too.
+#[test]
+fn a_supervisor_whose_child_cannot_be_started_again_is_restarted_until_intensity_is_reached() {
+    let mut stage = Stage::up(&nested(2, 0));
+    stage.broken = vec!["c"];
+    let fails = "start b, start c, c not started, ask b, below not started";
+    let tries = format!("ask d, {fails}, below again (2), {fails}, top gave up, ask a, over: GaveUp");
+    assert_eq!(stage.faults("b"), format!("below gave up, ask c, below again (1), {tries}"));
+}
+
 /// "terminate_child: the process is terminated and the child specification is kept. The child process can later be
 /// restarted by the supervisor" (`restart_child`), and no restart is counted.
 #[test]

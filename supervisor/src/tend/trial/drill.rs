@@ -142,6 +142,7 @@ impl Drill {
         };
         drill.driver.begin(0);
         drill.hear(0);
+        assert_eq!(drill.up.len(), drill.callers.all.len(), "who is launched is started: {:?}", drill.lines);
         drill
     }
 
@@ -238,8 +239,9 @@ impl Drill {
                 Happening::Finished { process } => self.rulebook.finished(process),
                 Happening::GaveUp { supervisor, .. } => self.rulebook.gave_up(supervisor, now_ns),
                 Happening::Up { supervisor } => self.rulebook.up(supervisor),
-                Happening::NotStarted { process } => panic!("{process} had been launched already"),
-                Happening::Stopping { .. }
+                // Who is killed while a supervisor that was started again starts it: all others were launched.
+                Happening::NotStarted { .. }
+                | Happening::Stopping { .. }
                 | Happening::Killing { .. }
                 | Happening::ShuttingDown { .. }
                 | Happening::Over { .. } => {}
