@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use abi::vary::chance::Chance;
@@ -16,6 +15,7 @@ use super::corpus::{self, Corpus};
 use super::coverage::{Coverage, Gain};
 use super::finding::{Finding, Origin};
 use super::harness::{End, Harness, Outcome, Settings};
+use super::jobs::{Found, Shared, lock};
 use super::judge::{self, Kind, Verdict};
 use super::reduce::reduce;
 use super::steps::{Sequence, Step};
@@ -54,7 +54,7 @@ pub struct Plan {
     pub seed: u64,
     /// Sequences to run at most.
     pub runs: Option<u64>,
-    /// Time to take at most.
+    /// Time to hunt at most; compiling is not hunting.
     pub time: Option<Duration>,
     /// The folder that keeps sequences.
     pub corpus: Option<PathBuf>,
@@ -62,40 +62,6 @@ pub struct Plan {
     pub findings: PathBuf,
     /// What is not looked for.
     pub skip: Vec<Kind>,
-}
-
-/// What the jobs of a hunt share.
-pub struct Shared {
-    started: Instant,
-    /// Sequences run.
-    pub runs: AtomicU64,
-    /// Edges taken, and edges that there are, by the job that has most.
-    pub edges: [AtomicUsize; 2],
-    /// Sequences kept.
-    pub kept: AtomicUsize,
-    /// Milliseconds from the start to the last new edge or finding.
-    pub last_new_ms: AtomicU64,
-    /// How often each finding was met, by its key.
-    known: Mutex<HashMap<String, u64>>,
-    found: Mutex<Vec<Found>>,
-    news: Mutex<Vec<(usize, Sequence)>>,
-}
-
-/// A finding as it is reported.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Found {
-    /// What kind of thing is wrong.
-    pub kind: Kind,
-    /// What is wrong.
-    pub what: String,
-    /// Where, if it is known.
-    pub place: Option<String>,
-    /// The calls that show it.
-    pub calls: Vec<String>,
-    /// The file that it was written to.
-    pub file: PathBuf,
-    /// Sequences run when it was found.
-    pub runs: u64,
 }
 
 /// One job of a hunt.
@@ -125,51 +91,6 @@ pub struct Hunter<'p> {
     next_probe: u64,
     /// How often calls of these functions are still repeated for long.
     patience: HashMap<Vec<String>, u32>,
-}
-
-impl Shared {
-    /// Of a hunt that begins now.
-    #[must_use]
-    pub fn new() -> Shared {
-        Shared {
-            started: Instant::now(),
-            runs: AtomicU64::new(0),
-            edges: Default::default(),
-            kept: AtomicUsize::new(0),
-            last_new_ms: AtomicU64::new(0),
-            known: Mutex::default(),
-            found: Mutex::default(),
-            news: Mutex::default(),
-        }
-    }
-
-    /// Time since the beginning.
-    #[must_use]
-    pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    /// What was found so far, in order.
-    #[must_use]
-    pub fn found(&self) -> Vec<Found> {
-        lock(&self.found).clone()
-    }
-
-    /// How many findings there are.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        lock(&self.found).len()
-    }
-
-    fn touch(&self) {
-        self.last_new_ms.store(self.elapsed().as_millis() as u64, Relaxed);
-    }
-}
-
-impl Default for Shared {
-    fn default() -> Shared {
-        Shared::new()
-    }
 }
 
 impl<'p> Hunter<'p> {
@@ -218,11 +139,18 @@ impl<'p> Hunter<'p> {
         })
     }
 
+    /// Functions that are not called, and why.
+    #[must_use]
+    pub fn skipped(&self) -> Vec<(String, String)> {
+        self.harness.surface.skipped.iter().map(|(name, why)| (name.clone(), (*why).to_owned())).collect()
+    }
+
     /// Hunts until the plan's bounds are reached.
     ///
     /// # Errors
     /// A folder cannot be read or written.
     pub fn hunt(&mut self) -> Result<(), Complaint> {
+        self.shared.begin();
         let mut first = match &self.plan.corpus {
             Some(folder) => corpus::load(folder, &self.harness.surface)?,
             None => Vec::new(),
@@ -529,8 +457,4 @@ pub(super) fn translated(from: &Harness, to: &Harness, sequence: &Sequence) -> O
         }
     });
     Some(Sequence { steps: steps.collect::<Option<_>>()?, answers: sequence.answers })
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,7 +8,7 @@
 //! - [`player`]: the imports; [`held`]: resources between calls; [`harness`]: runs a sequence
 //! - [`coverage`], [`corpus`]: what was reached, and by which sequences; [`closer`]: what a sequence compares
 //! - [`judge`]: what is wrong; [`reduce`]: shows it with less; [`finding`]: as a file
-//! - [`hunt`]: the loop; [`report`]: what a person sees of it; [`replay`]: a finding run again
+//! - [`hunt`]: the loop; [`jobs`]: what its jobs share; [`report`]: what a person sees of it; [`replay`]: a finding run again
 //! - [`fingerprint`]: names for files
 
 pub mod closer;
@@ -19,6 +19,7 @@ pub mod fingerprint;
 pub mod harness;
 pub mod held;
 pub mod hunt;
+pub mod jobs;
 pub mod judge;
 pub mod player;
 pub mod reduce;
@@ -34,7 +35,8 @@ use std::time::Duration;
 
 use self::finding::Origin;
 use self::harness::Settings;
-use self::hunt::{Hunter, Plan, Shared};
+use self::hunt::{Hunter, Plan};
+use self::jobs::Shared;
 use self::judge::Kind;
 use self::report::Summary;
 use crate::complaint::Complaint;
@@ -68,7 +70,8 @@ pub struct FuzzArgs {
     /// Call this function only, and what makes the resources that it needs. Can be given again.
     #[arg(long = "export", value_name = "IFACE#FUNC")]
     pub exports: Vec<String>,
-    /// Stop after this long: 90s, 10m, 2h. A minute, if there is no --runs.
+    /// Stop after hunting for this long: 90s, 10m, 2h. A minute, if there is no --runs. Compiling FILE, which comes first,
+    /// does not count.
     #[arg(long, value_name = "TIME")]
     pub time: Option<Span>,
     /// Stop after this many sequences.
@@ -195,25 +198,21 @@ fn plan(args: &FuzzArgs, settings: Settings) -> Result<Plan, Complaint> {
 /// # Errors
 /// The component cannot be fuzzed, or a folder cannot be written to.
 pub fn hunt(plan: &Plan, jobs: usize) -> Result<Summary, Complaint> {
-    let first = harness::Harness::new(
-        &plan.origin.file,
-        &plan.bytes,
-        kernel::jit::watch::Watch::Edges,
-        kernel::component::link::Isolate::Nothing,
-        &plan.settings,
-    )?;
-    let skipped = first.surface.skipped.iter().map(|(name, why)| (name.clone(), (*why).to_owned())).collect();
     let shared = Shared::new();
     let (running, over) = channel::<()>();
-    std::thread::scope(|scope| {
+    let skipped = std::thread::scope(|scope| {
         let shared = &shared;
         scope.spawn(move || report::watch(shared, &over));
-        let job = |number: usize| Hunter::new(number, plan, shared).and_then(|mut hunter| hunter.hunt());
+        let job = |number: usize| -> Result<_, Complaint> {
+            let mut hunter = Hunter::new(number, plan, shared)?;
+            hunter.hunt()?;
+            Ok(hunter.skipped())
+        };
         let others: Vec<_> = (1..jobs).map(|number| scope.spawn(move || job(number))).collect();
         let mut result = job(0);
         for other in others {
             let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            result = result.and(other);
+            result = result.and_then(|skipped| other.map(|_| skipped));
         }
         drop(running);
         result

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::hunt::{Found, Shared};
+use super::jobs::{Found, Shared};
 use crate::paint::{Paint, Role};
 
 /// How often the line is written again.
@@ -23,7 +23,7 @@ pub struct Summary {
     pub seed: u64,
     /// Sequences run.
     pub runs: u64,
-    /// Seconds taken.
+    /// Seconds from the first sequence on.
     pub seconds: f64,
     /// Edges taken.
     pub edges: usize,
@@ -101,6 +101,10 @@ pub fn watch(shared: &Shared, over: &Receiver<()>) {
     }
     let mut last = (shared.elapsed(), shared.runs.load(Relaxed));
     while over.recv_timeout(REFRESH) == Err(RecvTimeoutError::Timeout) {
+        if let Some(time) = shared.compiling() {
+            let _ = write!(std::io::stderr(), "\r\x1b[2Kcompiling, {:.0} s", time.as_secs_f64());
+            continue;
+        }
         let now = (shared.elapsed(), shared.runs.load(Relaxed));
         let rate = (now.1 - last.1) as f64 / (now.0 - last.0).as_secs_f64().max(1e-3);
         last = now;
