@@ -2,23 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use cargo_metadata::MetadataCommand;
+use atoll_tests::metadata;
 
 /// The folder of a package that `tests/suites/Cargo.toml` names.
 pub fn package(name: &str) -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("suites/Cargo.toml");
-    let locked = || {
-        let mut command = MetadataCommand::new();
-        command.manifest_path(&manifest).other_options(["--locked".to_owned()]);
-        command
-    };
     // Without the network first: once fetched, the sources stay.
-    let offline = locked().other_options(["--locked".to_owned(), "--offline".to_owned()]).exec();
-    let metadata =
-        offline.or_else(|_| locked().exec()).expect("cargo can fetch the crates that hold the suites");
-    let package = metadata.packages.iter().find(|package| package.name == name);
+    let offline = metadata(&manifest, &["--locked", "--offline"]);
+    let metadata = offline
+        .or_else(|_| metadata(&manifest, &["--locked"]))
+        .expect("cargo can fetch the crates that hold the suites");
+    let packages = metadata["packages"].as_array().expect("cargo lists packages");
+    let package = packages.iter().find(|package| package["name"] == name);
     let package = package.unwrap_or_else(|| panic!("{} names no package {name}", manifest.display()));
-    package.manifest_path.parent().expect("a manifest is in a folder").into()
+    let manifest = package["manifest_path"].as_str().expect("a package has a manifest");
+    Path::new(manifest).parent().expect("a manifest is in a folder").to_owned()
 }
 
 /// Every script below a folder, in order of their paths.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand};
+use serde_json::Value;
 
 use crate::Finding;
 
@@ -20,25 +20,26 @@ pub fn check(root: &Path) -> Vec<Finding> {
     let page = std::fs::read_to_string(root.join(PAGE)).expect("docs/dependencies.md is there");
     let (declared, mut findings) = entries(&page);
     let manifest = root.join("Cargo.toml");
-    let mut command = MetadataCommand::new();
-    let metadata = command.manifest_path(manifest).no_deps().features(CargoOpt::AllFeatures).exec();
+    let metadata = atoll_tests::metadata(&manifest, &["--no-deps", "--all-features"]);
     let metadata = metadata.expect("cargo metadata reads the workspace");
     findings.extend(program(&metadata));
+    findings.extend(twice(&manifest));
     let mut used = BTreeSet::new();
-    for package in metadata.workspace_packages() {
-        let folder = package.manifest_path.parent().expect("a manifest is in a folder");
-        let folder = folder.strip_prefix(root).map_or("?", |path| path.as_str()).to_string();
-        for dependency in &package.dependencies {
-            used.insert(dependency.name.clone());
+    for package in list(&metadata, "packages") {
+        let folder = Path::new(text(package, "manifest_path")).parent().expect("a manifest is in a folder");
+        let folder = folder.strip_prefix(root).map_or("?".into(), |path| path.to_string_lossy());
+        for dependency in list(package, "dependencies") {
+            let name = text(dependency, "name");
+            used.insert(name);
             let file = format!("{folder}/Cargo.toml");
-            let line = manifest_line(root, &file, &dependency.name);
-            let who = importer(&folder, dependency.kind);
-            if let Some(text) = refusal(&declared, &dependency.name, &who) {
+            let line = manifest_line(root, &file, name);
+            let who = importer(&folder, dependency["kind"].as_str());
+            if let Some(text) = refusal(&declared, name, &who) {
                 findings.push(Finding::new(&file, line, text));
             }
         }
     }
-    for (name, entry) in declared.iter().filter(|(name, _)| !used.contains(*name)) {
+    for (name, entry) in declared.iter().filter(|(name, _)| !used.contains(name.as_str())) {
         let text = format!("rule 19: nobody depends on `{name}`; delete its line");
         findings.push(Finding::new(PAGE, entry.line, text));
     }
@@ -46,18 +47,42 @@ pub fn check(root: &Path) -> Vec<Finding> {
 }
 
 /// What is wrong with `cargo run`, which the README promises is atoll: with several programs one has to be the default.
-fn program(metadata: &Metadata) -> Option<Finding> {
-    let members = metadata.workspace_default_packages();
-    let named: Vec<&str> = members.iter().filter_map(|package| package.default_run.as_deref()).collect();
+fn program(metadata: &Value) -> Option<Finding> {
+    let members = list(metadata, "workspace_default_members");
+    let packages = list(metadata, "packages").iter().filter(|package| members.contains(&package["id"]));
+    let named: Vec<&str> = packages.filter_map(|package| package["default_run"].as_str()).collect();
     let text = format!("`cargo run` is to run atoll, its default is {named:?}");
     (named != ["atoll"]).then(|| Finding::new("Cargo.toml", 1, text))
 }
 
+/// Packages that `cargo test` builds with other features than `cargo run`, and so once more, with all that depend on them.
+/// The README promises that nothing is compiled twice.
+fn twice(manifest: &Path) -> Vec<Finding> {
+    let build = |kinds| atoll_tests::features(manifest, kinds).expect("cargo tree reads the workspace");
+    let (run, tests) = (build("normal,build"), build("normal,build,dev"));
+    let finding = |package: &String| {
+        let text = format!(
+            "`cargo test` compiles `{package}` with other features than `cargo run`: ask for the same in both, or leave out the dependency of tests"
+        );
+        Finding::new("Cargo.toml", 1, text)
+    };
+    run.difference(&tests).map(finding).collect()
+}
+
+/// The elements that `metadata` has under a name.
+fn list<'a>(metadata: &'a Value, name: &str) -> &'a [Value] {
+    metadata[name].as_array().map(Vec::as_slice).unwrap_or_else(|| panic!("cargo metadata says no {name}"))
+}
+
+fn text<'a>(metadata: &'a Value, name: &str) -> &'a str {
+    metadata[name].as_str().unwrap_or_else(|| panic!("cargo metadata says no {name}"))
+}
+
 /// How the page writes an importer: a folder, with the kind of dependency where it is not an ordinary one.
-fn importer(folder: &str, kind: DependencyKind) -> String {
+fn importer(folder: &str, kind: Option<&str>) -> String {
     match kind {
-        DependencyKind::Development => format!("{folder} (tests)"),
-        DependencyKind::Build => format!("{folder} (build)"),
+        Some("dev") => format!("{folder} (tests)"),
+        Some("build") => format!("{folder} (build)"),
         _ => folder.to_string(),
     }
 }
