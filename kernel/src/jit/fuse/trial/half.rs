@@ -59,17 +59,18 @@ impl Side for Half<'_> {
         guests_of(self.domain).handles.lift_own(self.process, ty, index)
     }
 
-    /// The callee's view of what it borrowed: it drops the handle, as it must. The caller's view of what it will lend:
-    /// a handle that it keeps.
+    /// The callee's view of what it borrowed: it drops the handle, as it must. The caller lends its handle for the call that
+    /// is tried.
     fn lift_borrow(&mut self, ty: ResourceType, index: u32) -> Result<u32, Trap> {
         if (ty, self.process) == (DEFINED, 1) {
             return Ok(index);
         }
         let handles = &mut guests_of(self.domain).handles;
-        let rep = handles.rep(self.process, ty, index)?;
-        if self.process == 1 {
-            handles.drop(self.process, ty, index)?;
+        if self.process == 0 {
+            return handles.lend(self.process, ty, index);
         }
+        let rep = handles.rep(self.process, ty, index)?;
+        handles.drop(self.process, ty, index)?;
         Ok(rep)
     }
 
