@@ -156,10 +156,7 @@ impl Seat {
         let found = 'found: loop {
             self.doze.look();
             for _ in 0..LOOKS {
-                if line.is_some_and(Slip::rings) {
-                    break 'found Found::Call;
-                }
-                if self.hatch.is_full() {
+                if line.is_some_and(Slip::rings) || self.hatch.is_full() {
                     break 'found Found::Call;
                 }
                 if busy() {
