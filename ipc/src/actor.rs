@@ -288,8 +288,11 @@ impl Body for Serving {
                 return Next::End;
             }
             if let Some(why) = self.restart.take() {
-                match self.server.restart(&why) {
-                    Ok(()) => self.tell(What::Began),
+                // Whoever begins the life after this one ends this one first.
+                let ending = &self.actor.ending;
+                match self.server.restart(&why, &|| ending.get().is_none()) {
+                    Ok(true) => self.tell(What::Began),
+                    Ok(false) => {}
                     Err(error) => {
                         let why = Trap::Killed(format!("it could not be started again: {error}"));
                         let _ = self.actor.ending.set(why);

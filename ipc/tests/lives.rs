@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that has nothing to unwrap has failed")]
 
+use std::future::Future;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use abi::fault::Trap;
 use abi::state::ProcessState;
@@ -16,7 +18,7 @@ use kernel::component::port::{EdgePolicy, OnFault};
 use kernel::host::Imports;
 use kernel::jit::engine::Engine;
 use kernel::quota::Quota;
-use kernel::sched::machine::MachineOptions;
+use kernel::sched::machine::{Machine, MachineOptions};
 
 /// A bank of counters, which are resources; a clerk that keeps one in each of its lives, and asks for it.
 const BANK: &str = r#"
@@ -208,6 +210,37 @@ fn restarts_under_calls_lose_no_reply() {
     // A life that was ended before it had begun is none.
     assert!(launched.tree().processes()[index].id.generation > 0);
     assert!(answered.iter().step_by(2).all(|count| *count > 0), "{answered:?}");
+}
+
+/// Found by `supervisor_schedule`: a life that had been ended while it waited for the end of the one before it did begin,
+/// after the one that followed it, and took that along when it ended.
+#[test]
+fn a_life_that_was_ended_before_it_began_does_not_begin_later() {
+    for seed in 0..200 {
+        let system = System::on(Machine::simulate(seed).unwrap());
+        let launched = bank(&system, OnFault::Trap, CallLimits::default());
+        let (_, clerk) = process(&launched, "/town/clerk");
+        let mut context = Context::from_waker(Waker::noop());
+        let steps = |count| (0..count).all(|_| system.machine().step());
+        let mut ask = |name: &str, args: &[u32], most: u64| {
+            let args = args.iter().map(|arg| Value::U32(*arg)).collect();
+            let func = launched.func(&[name]).unwrap();
+            let mut call = Box::pin(launched.start_call(&func, args).unwrap());
+            let _ = call.as_mut().poll(&mut context);
+            steps(most);
+            call.as_mut().poll(&mut context)
+        };
+        // The clerk waits for the bank, or is about to.
+        let _ = ask("keep", &[7], 1 + seed % 6);
+        for _ in 0..3 {
+            launched.restart(clerk, "by a test").unwrap();
+            steps(seed / 6 % 4);
+        }
+        let kept = ask("keep", &[8], u64::MAX);
+        assert!(matches!(kept, Poll::Ready(Ok(None))), "seed {seed}: {kept:?}");
+        let answer = ask("ask", &[], u64::MAX);
+        assert!(matches!(answer, Poll::Ready(Ok(Some(Value::U32(8))))), "seed {seed}: {answer:?}");
+    }
 }
 
 #[test]

@@ -231,14 +231,13 @@ impl Server {
         Server { peers, domain, generation }
     }
 
-    /// Begins the next life of the domain; from now on this serves that.
+    /// Begins the next life of the domain once nobody executes it; from now on this serves that. Gives whether it has: not
+    /// if it is not `wanted` any more by then. Who begins a later life must have seen to that before.
     ///
     /// # Errors
     /// Address space is exhausted, or a start function trapped: then the domain is gone.
-    pub fn restart(&mut self, why: &Trap) -> Result<(), LaunchError> {
-        let restarted = Peers::restart(&self.peers, self.domain, why);
-        self.generation = self.peers.generation(self.domain);
-        restarted.map(|_| ())
+    pub fn restart(&mut self, why: &Trap, wanted: &dyn Fn() -> bool) -> Result<bool, LaunchError> {
+        Peers::restart(&self.peers, self.domain, why, &mut self.generation, wanted)
     }
 
     /// Serves a crossing, on the calling thread.

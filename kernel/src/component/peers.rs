@@ -166,21 +166,33 @@ impl Peers {
         domain
     }
 
-    /// Begins the next life of a domain, after the end of this one: loads everything anew. Gives its generation.
+    /// Begins the next life of a domain, after the end of this one: loads everything anew. Gives whether it has: not if it is
+    /// not `wanted` any more when nobody executes the domain, as one that comes after it may have begun meanwhile.
+    /// `generation` becomes that of the life.
     ///
     /// # Errors
     /// Address space is exhausted, or a start function trapped: then the domain is gone.
-    pub fn restart(peers: &Arc<Peers>, number: u32, why: &Trap) -> Result<u32, LaunchError> {
-        if peers.is_apart(number) {
-            return apart::restart(peers, number, why);
-        }
+    pub fn restart(
+        peers: &Arc<Peers>,
+        number: u32,
+        why: &Trap,
+        generation: &mut u32,
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<bool, LaunchError> {
         let slot = &peers.slots[number as usize];
+        // A domain in another OS process leaves this empty, but its lives begin one after the other, too.
         let mut held = slot.domain.lock();
+        if !wanted() {
+            return Ok(false);
+        }
+        if peers.is_apart(number) {
+            return apart::restart(peers, number, why, generation).map(|()| true);
+        }
         if let Some(old) = held.take() {
             slot.standing.end(why);
             peers.bury(old);
         }
-        let generation = peers.next_life(number);
+        *generation = peers.next_life(number);
         let mut domain = Peers::empty(peers, number);
         let steps = peers.linked.steps.iter().filter(|(of, _)| *of == number);
         for (_, next) in steps {
@@ -192,7 +204,7 @@ impl Peers {
         }
         *held = Some(domain);
         slot.standing.up();
-        Ok(generation)
+        Ok(true)
     }
 
     /// Ends a life of a domain, once nobody executes it.

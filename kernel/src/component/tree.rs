@@ -241,7 +241,7 @@ impl Tree {
     /// # Errors
     /// Address space is exhausted, or a start function trapped: then the domain is gone.
     pub fn restart(&self, domain: u32, why: &Trap) -> Result<(), LaunchError> {
-        Peers::restart(&self.peers, domain, why).map(|_| ())
+        Peers::restart(&self.peers, domain, why, &mut 0, &|| true).map(|_| ())
     }
 
     /// A domain, for a thread that serves calls to it.

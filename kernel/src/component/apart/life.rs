@@ -100,12 +100,17 @@ pub(in crate::component) fn step(peers: &Peers, number: u32, index: usize) -> Re
 ///
 /// # Errors
 /// As [`begin`] and [`step`]: then the domain is gone.
-pub(in crate::component) fn restart(peers: &Peers, number: u32, why: &Trap) -> Result<u32, LaunchError> {
+pub(in crate::component) fn restart(
+    peers: &Peers,
+    number: u32,
+    why: &Trap,
+    generation: &mut u32,
+) -> Result<(), LaunchError> {
     if let Some(old) = { peers.proxy_of(number).lock().take() } {
         peers.standing(number).end(why);
         bury(peers, *old);
     }
-    let generation = peers.next_life(number);
+    *generation = peers.next_life(number);
     let launch = || {
         begin(peers, number)?;
         let steps = peers.linked.steps.iter().enumerate().filter(|(_, (of, _))| *of == number);
@@ -114,7 +119,7 @@ pub(in crate::component) fn restart(peers: &Peers, number: u32, why: &Trap) -> R
     match launch() {
         Ok(()) => {
             peers.standing(number).up();
-            Ok(generation)
+            Ok(())
         }
         Err(error) => {
             let gone = Trap::Gone(format!("it could not be started again: {error}"));

@@ -301,7 +301,7 @@ impl Drill {
             assert!(calls.is_empty(), "an answer is lost");
             let answered = self.lines.iter().rev().find(|line| line.starts_with("go")).cloned();
             let answered = answered.unwrap_or_default();
-            assert_eq!(answered.contains("→ Ok("), is_up, "{answered}");
+            assert_eq!(answered.contains("→ Ok("), is_up, "{}", self.lines.join("\n"));
         }
     }
 }
