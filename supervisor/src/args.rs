@@ -140,7 +140,8 @@ pub struct Run {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub network: NetworkArgs,
-    /// Call an exported function instead of `run`, and print its result in WAVE. Given again, all are called in order.
+    /// Call an exported function instead of `run`, and print its result in WAVE. Given again, all are called in order;
+    /// @FILE stands for the calls of a finding of `atoll fuzz`.
     #[arg(long = "invoke", value_name = "NAME(ARGS)")]
     pub invokes: Vec<String>,
     /// Show the tree on standard error before anything runs, and after a fault.

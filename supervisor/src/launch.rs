@@ -22,6 +22,7 @@ use crate::console::{Paints, Trouble, print, tree_name};
 use crate::control::listening::ControlSocket;
 use crate::control::scraping;
 use crate::exit_code::Exit;
+use crate::fuzz::finding::invoked;
 use crate::fuzz::held::{Did, Held};
 use crate::fuzz::steps::Step;
 use crate::fuzz::surface::Surface;
@@ -51,12 +52,13 @@ pub fn run(args: &Run, paints: Paints) -> Result<Exit, Trouble> {
             Complaint::new(Exit::Usage, "--invoke takes its arguments in parentheses, not after FILE");
         return Err(complaint.advise("for example: --invoke 'area(circle(2.5))'").into());
     }
+    let invokes = invoked(&args.invokes)?;
     let source = Program::read(Path::new(file))?;
     let engine = engine()?;
     let linked = Arc::new(link(&source.path, &executable(&engine, &source)?, &args.confines.boundaries)?);
     args.confines.limits.check(&linked)?;
     // What is asked for is looked up before anything runs.
-    let entry = match args.invokes.as_slice() {
+    let entry = match invokes.as_slice() {
         [] => Entry::command(&source.path, &linked)?,
         [call] => Entry::invoked(&source.path, &linked, call)?,
         calls => Entry::several(&source.path, &linked, calls)?,

@@ -43,6 +43,10 @@ fn all_bugs_of_the_example_are_found_and_shown_again() {
     assert!(text.contains("bugs!finish at"), "{text}");
     let replayed = atoll(["fuzz", "--replay", &path.display().to_string()]).run().exits(1);
     assert!(replayed.stdout.contains("✗\ntrap: wasm `unreachable`"), "{}", replayed.stdout);
+    atoll(["run", "--invoke", &format!("@{}", path.display()), &bugs()])
+        .run()
+        .exits(134)
+        .says(&["bugs!finish"]);
     let guide =
         std::fs::read_to_string(root().join("docs/fuzzing-a-component.md")).expect("the guide is there");
     let named: Vec<&str> =
@@ -75,6 +79,10 @@ fn calls_of_a_finding_can_be_invoked() {
     let twice = line.into_iter().chain(["--invoke", finish, file.as_str()]);
     atoll(twice).run().exits(134).says(&["bugs!finish"]);
     atoll(["run", "--invoke", finish, "--invoke", finish, &file]).run().exits(2).says(&["no such resource"]);
+    atoll(["run", "--invoke", "@gone.finding", &file])
+        .run()
+        .exits(127)
+        .says(&["gone.finding: cannot be read"]);
 }
 
 #[test]

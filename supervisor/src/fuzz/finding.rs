@@ -1,4 +1,4 @@
-//! Findings as files: what a person reads and `--replay` runs again.
+//! Findings as files: what a person reads, `--replay` runs again, and `atoll run --invoke @FILE` calls.
 //!
 //! ```text
 //! atoll finding 1
@@ -31,6 +31,8 @@ use crate::exit_code::Exit;
 use crate::paint::Paint;
 
 const HEAD: &str = "atoll finding 1";
+/// Bytes of a command that a person still wants to see; a longer one refers to the file.
+const SHOWN: usize = 400;
 
 /// Something that a fuzzer found.
 #[derive(Clone, Debug)]
@@ -126,7 +128,9 @@ impl Finding {
         let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
         let calls: Vec<String> =
             self.calls(surface).iter().map(|call| format!("--invoke {}", quoted(call))).collect();
-        Some(format!("atoll run {} {}", calls.join(" "), origin.file))
+        let calls = calls.join(" ");
+        let calls = if calls.len() > SHOWN { "--invoke @THIS_FILE" } else { &calls };
+        Some(format!("atoll run {calls} {}", origin.file))
     }
 
     /// The innermost frame that has a name, for one line.
@@ -153,6 +157,21 @@ impl Finding {
             }
         }
     }
+}
+
+/// The calls that `--invoke` asks for: `@FINDING` stands for those of a finding.
+///
+/// # Errors
+/// Those of [`Saved::read`].
+pub fn invoked(invokes: &[String]) -> Result<Vec<String>, Complaint> {
+    let mut calls = Vec::new();
+    for invoke in invokes {
+        match invoke.strip_prefix('@') {
+            Some(path) => calls.extend(Saved::read(Path::new(path))?.calls),
+            None => calls.push(invoke.clone()),
+        }
+    }
+    Ok(calls)
 }
 
 impl Saved {
