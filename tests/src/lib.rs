@@ -1,6 +1,7 @@
 //! What the tests share: asking cargo about packages.
 //!
 //! - [`metadata`]: what `cargo metadata` says of them
+//! - [`list`], [`text`], [`folder`]: parts of that
 //! - [`features`]: which features each has in a build
 
 use std::collections::BTreeSet;
@@ -12,7 +13,6 @@ use serde_json::Value;
 /// What `cargo metadata` says of a manifest's packages, in its format 1.
 ///
 /// # Errors
-///
 /// What cargo printed, where it cannot read the manifest or fetch a package.
 pub fn metadata(manifest: &Path, options: &[&str]) -> Result<Value, String> {
     let mut cargo = cargo();
@@ -20,11 +20,37 @@ pub fn metadata(manifest: &Path, options: &[&str]) -> Result<Value, String> {
     serde_json::from_slice(&printed(&mut cargo)?).map_err(|error| format!("cargo metadata: {error}"))
 }
 
+/// The elements that `metadata` has under a name.
+///
+/// # Panics
+/// If there are none.
+#[must_use]
+pub fn list<'a>(metadata: &'a Value, name: &str) -> &'a [Value] {
+    metadata[name].as_array().map(Vec::as_slice).unwrap_or_else(|| panic!("cargo metadata says no {name}"))
+}
+
+/// The text that `metadata` has under a name.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn text<'a>(metadata: &'a Value, name: &str) -> &'a str {
+    metadata[name].as_str().unwrap_or_else(|| panic!("cargo metadata says no {name}"))
+}
+
+/// The folder of a package, by what `cargo metadata` says of it.
+///
+/// # Panics
+/// If that does not say where its manifest is.
+#[must_use]
+pub fn folder(package: &Value) -> &Path {
+    Path::new(text(package, "manifest_path")).parent().expect("a manifest is in a folder")
+}
+
 /// The packages of a build of the workspace's default members, a line each: name, version and features.
 /// `kinds` are those of dependencies, as in `normal,build,dev`.
 ///
 /// # Errors
-///
 /// What cargo printed, where it cannot read the manifest or fetch a package.
 pub fn features(manifest: &Path, kinds: &str) -> Result<BTreeSet<String>, String> {
     let mut cargo = cargo();

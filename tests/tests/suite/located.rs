@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use atoll_tests::metadata;
+use atoll_tests::{folder, list, metadata, text};
 
 /// The folder of a package that `tests/suites/Cargo.toml` names.
 pub fn package(name: &str) -> PathBuf {
@@ -12,11 +12,9 @@ pub fn package(name: &str) -> PathBuf {
     let metadata = offline
         .or_else(|_| metadata(&manifest, &["--locked"]))
         .expect("cargo can fetch the crates that hold the suites");
-    let packages = metadata["packages"].as_array().expect("cargo lists packages");
-    let package = packages.iter().find(|package| package["name"] == name);
+    let package = list(&metadata, "packages").iter().find(|package| text(package, "name") == name);
     let package = package.unwrap_or_else(|| panic!("{} names no package {name}", manifest.display()));
-    let manifest = package["manifest_path"].as_str().expect("a package has a manifest");
-    Path::new(manifest).parent().expect("a manifest is in a folder").to_owned()
+    folder(package).to_owned()
 }
 
 /// Every script below a folder, in order of their paths.

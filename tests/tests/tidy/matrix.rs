@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use atoll_tests::{features, folder, list, metadata, text};
 use serde_json::Value;
 
 use crate::Finding;
@@ -20,14 +21,13 @@ pub fn check(root: &Path) -> Vec<Finding> {
     let page = std::fs::read_to_string(root.join(PAGE)).expect("docs/dependencies.md is there");
     let (declared, mut findings) = entries(&page);
     let manifest = root.join("Cargo.toml");
-    let metadata = atoll_tests::metadata(&manifest, &["--no-deps", "--all-features"]);
+    let metadata = metadata(&manifest, &["--no-deps", "--all-features"]);
     let metadata = metadata.expect("cargo metadata reads the workspace");
     findings.extend(program(&metadata));
     findings.extend(twice(&manifest));
     let mut used = BTreeSet::new();
     for package in list(&metadata, "packages") {
-        let folder = Path::new(text(package, "manifest_path")).parent().expect("a manifest is in a folder");
-        let folder = folder.strip_prefix(root).map_or("?".into(), |path| path.to_string_lossy());
+        let folder = folder(package).strip_prefix(root).map_or("?".into(), |path| path.to_string_lossy());
         for dependency in list(package, "dependencies") {
             let name = text(dependency, "name");
             used.insert(name);
@@ -58,7 +58,7 @@ fn program(metadata: &Value) -> Option<Finding> {
 /// Packages that `cargo test` builds with other features than `cargo run`, and so once more, with all that depend on them.
 /// The README promises that nothing is compiled twice.
 fn twice(manifest: &Path) -> Vec<Finding> {
-    let build = |kinds| atoll_tests::features(manifest, kinds).expect("cargo tree reads the workspace");
+    let build = |kinds| features(manifest, kinds).expect("cargo tree reads the workspace");
     let (run, tests) = (build("normal,build"), build("normal,build,dev"));
     let finding = |package: &String| {
         let text = format!(
@@ -67,15 +67,6 @@ fn twice(manifest: &Path) -> Vec<Finding> {
         Finding::new("Cargo.toml", 1, text)
     };
     run.difference(&tests).map(finding).collect()
-}
-
-/// The elements that `metadata` has under a name.
-fn list<'a>(metadata: &'a Value, name: &str) -> &'a [Value] {
-    metadata[name].as_array().map(Vec::as_slice).unwrap_or_else(|| panic!("cargo metadata says no {name}"))
-}
-
-fn text<'a>(metadata: &'a Value, name: &str) -> &'a str {
-    metadata[name].as_str().unwrap_or_else(|| panic!("cargo metadata says no {name}"))
 }
 
 /// How the page writes an importer: a folder, with the kind of dependency where it is not an ordinary one.

@@ -96,7 +96,7 @@ pub(in crate::component) fn step(peers: &Peers, number: u32, index: usize) -> Re
     })
 }
 
-/// Begins the next life of a domain: another process. Gives its generation.
+/// Begins the next life of a domain: another process. `generation` becomes that of the life.
 ///
 /// # Errors
 /// As [`begin`] and [`step`]: then the domain is gone.
